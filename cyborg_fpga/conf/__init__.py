@@ -1,0 +1,57 @@
+"""Every configuration option, one module per group.
+
+Modules elsewhere are handed a ``ConfigOpts``; only ``cmd/`` touches the
+global one.
+"""
+
+import socket
+from typing import Any
+
+from oslo_config import cfg
+from oslo_db import options as db_options
+from oslo_log import log as logging
+from oslo_policy import opts as policy_opts
+
+from cyborg_fpga.conf import agent
+from cyborg_fpga.conf import api
+from cyborg_fpga.conf import bitstream
+from cyborg_fpga.conf import conductor
+from cyborg_fpga.conf import glance
+from cyborg_fpga.conf import placement
+
+_MODULES = (agent, api, bitstream, conductor, glance, placement)
+
+DEFAULT_OPTS = [
+    cfg.HostAddressOpt(
+        'host',
+        default=socket.gethostname(),
+        sample_default='<hostname>',
+        help="""
+Name of this host: the queue its agent listens on, and ``hostname`` in the
+API. Must be unique in the cloud and must not change while anything on the
+host is claimed.
+""",
+    ),
+]
+
+
+def register_opts(conf: cfg.ConfigOpts) -> None:
+    """Register every option of ours, and oslo.db's and oslo.log's."""
+    conf.register_opts(DEFAULT_OPTS)
+    for module in _MODULES:
+        module.register_opts(conf)
+    db_options.set_defaults(conf)
+    if 'debug' not in conf:
+        logging.register_options(conf)
+
+
+def list_opts() -> list[tuple[Any, list[cfg.Opt]]]:
+    listed: list[tuple[Any, list[cfg.Opt]]] = [('DEFAULT', DEFAULT_OPTS)]
+    for module in _MODULES:
+        listed += module.list_opts()
+    return listed
+
+
+def set_defaults() -> None:
+    """Defaults of libraries that we change, for sample files too."""
+    policy_opts.set_defaults(cfg.CONF, 'policy.yaml')

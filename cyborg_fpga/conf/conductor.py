@@ -1,0 +1,110 @@
+"""Options of the conductor."""
+
+from oslo_config import cfg
+
+GROUP = cfg.OptGroup('conductor', title='Conductor')
+
+_WIPE_LEVELS = ['reset', 'clear', 'blank', 'none']
+
+OPTS = [
+    cfg.FloatOpt(
+        'host_down_after',
+        default=90.0,
+        min=0.5,
+        help="""
+Seconds without a report after which a host counts as down: claims on it are
+refused and its free stock is reserved in Placement.
+""",
+    ),
+    cfg.FloatOpt(
+        'reconcile_interval',
+        default=5.0,
+        min=0.1,
+        max=20.0,
+        help="""
+Seconds between two looks for unfinished work. Together with *lease_seconds*
+it must stay below the 30 s after its deadline in which every operation ends.
+""",
+    ),
+    cfg.FloatOpt(
+        'lease_seconds',
+        default=15.0,
+        min=0.5,
+        max=25.0,
+        help="""
+Seconds after which another conductor may take over the work of one that does
+not extend its lease.
+""",
+    ),
+    cfg.FloatOpt(
+        'deadline_factor',
+        default=3.0,
+        min=1.0,
+        help="""
+Factor between the time that a driver expects of an operation and the time
+after which it is given up.
+""",
+    ),
+    cfg.FloatOpt(
+        'deadline_min',
+        default=60.0,
+        min=0.5,
+        help="""
+Shortest time an operation is given, in seconds; covers the download of a
+small image and a short queue before the card.
+""",
+    ),
+    cfg.FloatOpt(
+        'download_rate',
+        default=10e6,
+        min=1.0,
+        help='Bytes per second counted for the download in deadlines.',
+    ),
+    cfg.IntOpt(
+        'quarantine_after',
+        default=3,
+        min=1,
+        help="""
+Failed programmings in a row after which a card is quarantined. A failed wipe
+quarantines at once.
+""",
+    ),
+    cfg.StrOpt(
+        'wipe_public',
+        default='reset',
+        choices=_WIPE_LEVELS,
+        help="""
+How a deployable is wiped after a claim when its bitstream is public or of a
+trusted project.
+""",
+    ),
+    cfg.StrOpt(
+        'wipe_private',
+        default='clear',
+        choices=_WIPE_LEVELS,
+        help="How a deployable is wiped when its bitstream is somebody's own.",
+    ),
+    cfg.BoolOpt(
+        'exclusive_deployables',
+        default=False,
+        help="""
+Give the VFs of one region to one project at a time: while one of them is
+claimed the others are kept for the same project.
+""",
+    ),
+    cfg.IntOpt(
+        'workers',
+        default=8,
+        min=1,
+        help='RPC requests a conductor works on at a time.',
+    ),
+]
+
+
+def register_opts(conf: cfg.ConfigOpts) -> None:
+    conf.register_group(GROUP)
+    conf.register_opts(OPTS, group=GROUP)
+
+
+def list_opts() -> list[tuple[cfg.OptGroup, list[cfg.Opt]]]:
+    return [(GROUP, OPTS)]

@@ -1,0 +1,26 @@
+"""How to reach Glance."""
+
+from keystoneauth1 import loading
+from oslo_config import cfg
+
+GROUP = cfg.OptGroup('glance', title='Image service')
+
+
+def register_opts(conf: cfg.ConfigOpts) -> None:
+    conf.register_group(GROUP)
+    loading.register_adapter_conf_options(conf, GROUP.name)
+    loading.register_session_conf_options(conf, GROUP.name)
+    loading.register_auth_conf_options(conf, GROUP.name)
+    conf.set_default('service_type', 'image', group=GROUP.name)
+
+
+def list_opts() -> list[tuple[cfg.OptGroup, list[cfg.Opt]]]:
+    return [
+        (
+            GROUP,
+            loading.get_adapter_conf_options()
+            + loading.get_session_conf_options()
+            + loading.get_auth_common_conf_options()
+            + loading.get_auth_plugin_conf_options('password'),
+        )
+    ]

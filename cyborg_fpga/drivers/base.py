@@ -1,0 +1,83 @@
+"""What a vendor driver must provide. Read this file to write one."""
+
+import abc
+import pathlib
+from typing import ClassVar
+
+from cyborg_fpga import model
+from cyborg_fpga.drivers import sysfs
+
+
+class Driver(abc.ABC):
+    """One family of FPGA cards on one host.
+
+    The agent makes one instance per enabled driver. It calls
+    :meth:`discover` from one thread and the others from one thread per
+    card, so a driver keeps no state but its accessor, through which it does
+    all input and output.
+    """
+
+    #: Name in ``[agent] enabled_drivers`` and in ``devices.driver``.
+    name: ClassVar[str]
+
+    def __init__(self, fs: sysfs.Sysfs) -> None:
+        self._fs = fs
+
+    @abc.abstractmethod
+    def discover(self) -> list[model.DeviceReport]:
+        """Report every card of this family present now.
+
+        Must not change any hardware. An absent card is left out; an
+        attribute that cannot be read is a normal state of that attribute,
+        never the end of the scan.
+
+        :returns: Cards ordered by PCI address; [] when there are none.
+        """
+
+    @abc.abstractmethod
+    def program(
+        self, device: model.PciAddress, deployable: str, image: pathlib.Path
+    ) -> None:
+        """Load *image* into *deployable*; return once the kernel says done.
+
+        Blocks for as long as the hardware takes. Repeating a call that
+        succeeded must be harmless. The caller reads back what was loaded.
+
+        :param deployable: ``DeployableReport.name`` from :meth:`discover`.
+        :param image: A local, checksum-verified file.
+        :raises errors.BadBitstream: Not a file of this driver's formats.
+        :raises errors.DoesNotFit: Made for another region. Neither has
+            touched the card.
+        :raises errors.DeviceFailed: The card or kernel refused; the region's
+            contents are then unknown.
+        """
+
+    @abc.abstractmethod
+    def expected_function(self, image: pathlib.Path) -> str | None:
+        """The function id that *image* must show once loaded.
+
+        :raises errors.BadBitstream: Not a file of this driver's formats.
+        """
+
+    @abc.abstractmethod
+    def identify(
+        self, device: model.PciAddress, deployable: str
+    ) -> str | None:
+        """Read the loaded function back from the card; None when blank.
+
+        :raises errors.DeviceFailed: It cannot be read now.
+        """
+
+    @abc.abstractmethod
+    def wipe(
+        self,
+        device: model.PciAddress,
+        deployable: str,
+        level: model.WipeLevel,
+    ) -> None:
+        """Remove what the last user left, as *level* says.
+
+        :param level: One of the report's ``wipe_levels``.
+        :raises errors.DeviceFailed: It did not work; the region must not be
+            offered to anybody.
+        """

@@ -1,0 +1,1 @@
+"""The one way in which drivers touch the kernel's files."""

@@ -1,0 +1,158 @@
+"""Every exception this service raises on purpose, and its HTTP face.
+
+    FPGAError                       500
+    +-- InvalidInput                400
+    |   +-- BadBitstream                 a file that is not what it says
+    |   +-- DoesNotFit                   a good file for another region
+    +-- Forbidden                   403
+    +-- NotFound                    404
+    +-- NotAcceptable               406
+    +-- Conflict                    409
+    |   +-- Duplicate
+    |   +-- WrongState
+    |   +-- InUse
+    |   +-- NoCapacity
+    |   +-- HostUnavailable
+    |   +-- StaleFence
+    |   +-- StaleReport
+    +-- BitstreamUnusable           409
+    +-- TooLarge                    413
+    +-- DeviceFailed                502   a card refused or lied
+    +-- ServiceUnavailable          503   Glance, Placement, a conductor
+
+Raise the narrowest class. Only :mod:`cyborg_fpga.api` turns one into a
+response, so no other module mentions HTTP.
+"""
+
+from typing import Any
+from typing import ClassVar
+
+
+class FPGAError(Exception):
+    """Base class.
+
+    :ivar http_status: Status the API answers with.
+    :ivar code: Stable, documented, machine-readable; never reworded.
+    """
+
+    http_status: ClassVar[int] = 500
+    code: ClassVar[str] = 'fpga.internal'
+    template: ClassVar[str] = 'The service failed unexpectedly.'
+
+    def __init__(self, message: str | None = None, /, **kwargs: Any) -> None:
+        # oslo.messaging rebuilds an error from ``args`` and ``kwargs``. A
+        # missing key is a bug in the caller: let KeyError say so.
+        super().__init__(message or self.template.format(**kwargs))
+        self.kwargs = kwargs
+
+    @property
+    def message(self) -> str:
+        """The text for users. ``str()`` of an error that came over RPC ends
+        in the remote traceback.
+        """
+        return str(self.args[0])
+
+
+class InvalidInput(FPGAError):
+    http_status = 400
+    code = 'fpga.invalid_input'
+    template = 'Invalid request: {reason}'
+
+
+class BadBitstream(InvalidInput):
+    code = 'fpga.bitstream.malformed'
+    template = 'Not a usable bitstream: {reason}'
+
+
+class DoesNotFit(InvalidInput):
+    code = 'fpga.bitstream.does_not_fit'
+    template = 'The bitstream does not fit: {reason}'
+
+
+class Forbidden(FPGAError):
+    http_status = 403
+    code = 'fpga.forbidden'
+    template = 'Access was denied to the following resource: {rule}'
+
+
+class NotFound(FPGAError):
+    http_status = 404
+    code = 'fpga.not_found'
+    template = 'No {kind} {ident}.'
+
+
+class NotAcceptable(FPGAError):
+    http_status = 406
+    code = 'fpga.version'
+    template = '{reason}'
+
+
+class Conflict(FPGAError):
+    http_status = 409
+    code = 'fpga.conflict'
+    template = 'Concurrent update; read again and retry.'
+
+
+class Duplicate(Conflict):
+    code = 'fpga.duplicate'
+    template = 'A {kind} {ident} already exists.'
+
+
+class WrongState(Conflict):
+    code = 'fpga.wrong_state'
+    template = '{kind} {ident} is {state}; {reason}'
+
+
+class InUse(Conflict):
+    code = 'fpga.in_use'
+    template = '{kind} {ident} is in use: {reason}'
+
+
+class NoCapacity(Conflict):
+    code = 'fpga.no_capacity'
+    template = 'Not enough free FPGAs: {reason}'
+
+
+class HostUnavailable(Conflict):
+    code = 'fpga.host_unavailable'
+    template = 'Host {hostname} is {state}.'
+
+
+class StaleFence(Conflict):
+    code = 'fpga.operation.stale'
+    template = 'Operation {operation} was given up; its fence {fence} is old.'
+
+
+class StaleReport(Conflict):
+    code = 'fpga.report.stale'
+    template = 'A newer report of {hostname} is known already.'
+
+
+class BitstreamUnusable(FPGAError):
+    http_status = 409
+    code = 'fpga.bitstream.unusable'
+    template = 'Bitstream {image} cannot be used: {reason}'
+
+
+class TooLarge(FPGAError):
+    http_status = 413
+    code = 'fpga.too_large'
+    template = 'The request is larger than {limit} bytes.'
+
+
+class DeviceFailed(FPGAError):
+    """A card did not do what it was told.
+
+    ``kwargs['cause']`` is a :class:`model.Cause` value, ``kwargs['detail']``
+    the kernel's or tool's own words.
+    """
+
+    http_status = 502
+    code = 'fpga.device_failed'
+    template = '{deployable}: {cause}: {detail}'
+
+
+class ServiceUnavailable(FPGAError):
+    http_status = 503
+    code = 'fpga.service_unavailable'
+    template = '{service} cannot be used now: {reason}'

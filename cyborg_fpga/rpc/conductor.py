@@ -1,0 +1,146 @@
+"""What agents and the API may ask of a conductor."""
+
+from typing import Any
+
+import oslo_messaging as messaging
+
+from cyborg_fpga import context
+from cyborg_fpga import model
+from cyborg_fpga.rpc import serializer
+
+TOPIC = 'cyborg-fpga-conductor'
+
+
+class ConductorAPI:
+    """Client side; :class:`conductor.manager.Manager` is the server side.
+
+    ======= =====================================================
+    Version Change
+    ======= =====================================================
+    1.0     report, begin, progress, finish (from agents);
+            claim, release, program, cancel, set_host, set_device
+            (from the API)
+    ======= =====================================================
+    """
+
+    VERSION = '1.0'
+
+    def __init__(
+        self, transport: messaging.Transport, timeout: int | None = None
+    ) -> None:
+        self._client = messaging.get_rpc_client(
+            transport,
+            messaging.Target(topic=TOPIC, version='1.0'),
+            timeout=timeout,
+            serializer=serializer.ContextSerializer(),
+        )
+
+    def report(
+        self, ctx: context.RequestContext, report: model.HostReport
+    ) -> dict[str, int]:
+        """Make *report* all that is known about its host; wait until stored.
+
+        Safe to repeat. Placement is brought up to date afterwards.
+
+        :returns: Fences by deployable name that are higher than reported;
+            the agent must persist them, refuse anything lower, and report
+            again. Empty when nothing changed.
+        :raises errors.StaleReport: A newer boot or sequence is known.
+        """
+        fences: dict[str, int] = self._client.call(
+            ctx, 'report', report=report.to_wire()
+        )
+        return fences
+
+    def begin(
+        self, ctx: context.RequestContext, uuid: str, fence: int
+    ) -> None:
+        """Ask leave to write to the card, once per operation.
+
+        :raises errors.StaleFence: The operation ended, was given up, or is
+            not known: do not touch the card.
+        """
+        self._client.call(ctx, 'begin', uuid=uuid, fence=fence)
+
+    def progress(
+        self, ctx: context.RequestContext, status: model.OperationStatus
+    ) -> None:
+        """Tell how far an operation is (a cast; may be lost)."""
+        self._client.cast(ctx, 'progress', status=status.to_wire())
+
+    def finish(
+        self, ctx: context.RequestContext, status: model.OperationStatus
+    ) -> None:
+        """Tell an operation's outcome; wait until it is recorded.
+
+        Safe to repeat; late outcomes of given-up operations are ignored.
+        """
+        self._client.call(ctx, 'finish', status=status.to_wire())
+
+    def claim(
+        self, ctx: context.RequestContext, uuid: str, request: dict[str, Any]
+    ) -> str:
+        """Claim deployables as *request* (the checked POST body) says.
+
+        :param uuid: Made by the caller, so that it can look the claim up
+            after a time-out.
+        :returns: The claim's state: ``ready``, or ``programming``.
+        """
+        state: str = self._client.call(
+            ctx, 'claim', uuid=uuid, request=request
+        )
+        return state
+
+    def release(
+        self, ctx: context.RequestContext, uuid: str, force: bool = False
+    ) -> None:
+        """Start giving a claim back; returns before the wipe is done.
+
+        Safe to repeat. *force* does not wait for the wipe: the deployables
+        are then wiped by the reconciler before they are offered again.
+        """
+        self._client.call(ctx, 'release', uuid=uuid, force=force)
+
+    def program(
+        self,
+        ctx: context.RequestContext,
+        deployable_uuid: str,
+        image_uuid: str,
+        claim_uuid: str | None = None,
+    ) -> model.Operation:
+        """Start loading an image; returns the pending operation.
+
+        :param claim_uuid: The claim on whose behalf; None: an operator's
+            programming of a free deployable.
+        """
+        answer = self._client.call(
+            ctx,
+            'program',
+            deployable_uuid=deployable_uuid,
+            image_uuid=image_uuid,
+            claim_uuid=claim_uuid,
+        )
+        return model.Operation.from_wire(answer)
+
+    def cancel(self, ctx: context.RequestContext, uuid: str) -> None:
+        """End an unfinished operation as ``cancelled``.
+
+        One that has begun leaves its deployable ``unknown`` until the agent
+        has read the card back.
+        """
+        self._client.call(ctx, 'cancel', uuid=uuid)
+
+    def set_host(
+        self,
+        ctx: context.RequestContext,
+        hostname: str,
+        values: dict[str, Any],
+    ) -> None:
+        """Change ``status`` and ``disabled_reason`` of a host."""
+        self._client.call(ctx, 'set_host', hostname=hostname, values=values)
+
+    def set_device(
+        self, ctx: context.RequestContext, uuid: str, values: dict[str, Any]
+    ) -> None:
+        """Change ``status`` of a card, or end its quarantine (``health``)."""
+        self._client.call(ctx, 'set_device', uuid=uuid, values=values)
