@@ -37,7 +37,7 @@ requests, whatever its size.
         help="""
 Images checked per cycle for having been deleted or untagged, which Glance's
 list of changes does not tell. The catalogue is at most
-``images / sweep_page × sync_interval`` seconds behind in this.
+``images / sweep_page * sync_interval`` seconds behind in this.
 """,
     ),
 ]
