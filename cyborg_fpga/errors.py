@@ -6,6 +6,7 @@
     |   +-- DoesNotFit                   a good file for another region
     +-- Forbidden                   403
     +-- NotFound                    404
+    +-- MethodNotAllowed            405
     +-- NotAcceptable               406
     +-- Conflict                    409
     |   +-- Duplicate
@@ -17,6 +18,7 @@
     |   +-- StaleReport
     +-- BitstreamUnusable           409
     +-- TooLarge                    413
+    +-- UnsupportedMediaType        415
     +-- DeviceFailed                502   a card refused or lied
     +-- ServiceUnavailable          503   Glance, Placement, a conductor
 
@@ -81,6 +83,14 @@ class NotFound(FPGAError):
     template = 'No {kind} {ident}.'
 
 
+class MethodNotAllowed(FPGAError):
+    """``kwargs['allow']`` lists the methods that the URL has."""
+
+    http_status = 405
+    code = 'fpga.method_not_allowed'
+    template = '{method} is not allowed here, only {allow}.'
+
+
 class NotAcceptable(FPGAError):
     http_status = 406
     code = 'fpga.version'
@@ -138,6 +148,12 @@ class TooLarge(FPGAError):
     http_status = 413
     code = 'fpga.too_large'
     template = 'The request is larger than {limit} bytes.'
+
+
+class UnsupportedMediaType(FPGAError):
+    http_status = 415
+    code = 'fpga.media_type'
+    template = 'A request body must be application/json, not {given}.'
 
 
 class DeviceFailed(FPGAError):
