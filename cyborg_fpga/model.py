@@ -38,13 +38,14 @@ class Wire:
 
         :raises ValueError: A member has a value that its type refuses.
         """
-        hints = _hints(cls)
-        return cls(**{k: _typed(hints[k], v) for k, v in data.items()
-                      if k in hints})  # fmt: skip
+        hints = _hints(cls)  # type: ignore[arg-type]
+        return cls(
+            **{k: _typed(hints[k], v) for k, v in data.items() if k in hints}
+        )
 
 
 @functools.cache
-def _hints(cls: type) -> dict[str, Any]:
+def _hints(cls: Any) -> dict[str, Any]:
     return typing.get_type_hints(cls)
 
 

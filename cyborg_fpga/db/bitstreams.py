@@ -1,0 +1,248 @@
+"""The catalogue: cached metadata of Glance images tagged ``FPGA``."""
+
+import dataclasses
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from cyborg_fpga import context
+from cyborg_fpga import errors
+from cyborg_fpga import nouns
+from cyborg_fpga.db import clock
+from cyborg_fpga.db import engine
+from cyborg_fpga.db import models
+
+FILTERS = frozenset(
+    {
+        'name',
+        'vendor',
+        'type',
+        'region_id',
+        'function_id',
+        'function_name',
+        'visibility',
+        'usable',
+        'project_id',
+    }
+)
+SORT_KEYS = frozenset({'created_at', 'uuid', 'name'})
+
+_FIELDS = tuple(f.name for f in dataclasses.fields(nouns.Bitstream))
+
+
+@engine.writer
+def upsert(
+    ctx: context.RequestContext, rows: Sequence[nouns.Bitstream]
+) -> int:
+    """Store *rows*; how many were new or differed (others cost no write)."""
+    known = {
+        row.uuid: row
+        for row in ctx.session.execute(
+            sa.select(models.Bitstream).where(
+                models.Bitstream.uuid.in_([row.uuid for row in rows])
+            )
+        ).scalars()
+    }
+    changed = 0
+    for row in rows:
+        old = known.get(row.uuid)
+        if old is not None and _bitstream(old) == row:
+            continue
+        changed += 1
+        values = {name: getattr(row, name) for name in _FIELDS}
+        if old is None:
+            ctx.session.execute(sa.insert(models.Bitstream).values(**values))
+        else:
+            engine.change(
+                ctx,
+                sa.update(models.Bitstream)
+                .where(models.Bitstream.id == old.id)
+                .values(**values),
+            )
+    return changed
+
+
+@engine.writer
+def forget(ctx: context.RequestContext, image_uuids: Sequence[str]) -> int:
+    """Drop images that are no longer offered; how many there were."""
+    return engine.change(
+        ctx,
+        sa.delete(models.Bitstream).where(
+            models.Bitstream.uuid.in_(image_uuids)
+        ),
+    )
+
+
+@engine.reader
+def get(ctx: context.RequestContext, uuid: str) -> nouns.Bitstream:
+    """:raises errors.NotFound: Not in the catalogue (see Glance)."""
+    row = ctx.session.execute(
+        sa.select(models.Bitstream).where(models.Bitstream.uuid == uuid)
+    ).scalar_one_or_none()
+    if row is None:
+        raise errors.NotFound(kind='bitstream', ident=uuid)
+    return _bitstream(row)
+
+
+@engine.reader
+def list_page(
+    ctx: context.RequestContext,
+    *,
+    filters: Mapping[str, Any],
+    limit: int,
+    marker: str | None = None,
+    sort_key: str = 'created_at',
+    sort_dir: str = 'asc',
+) -> list[nouns.Bitstream]:
+    """``project_id``: what that project may use; leave it out for all."""
+    query = sa.select(models.Bitstream)
+    for name, value in filters.items():
+        query = query.where(
+            _visible(value)
+            if name == 'project_id'
+            else getattr(models.Bitstream, name) == value
+        )
+    rows = engine.page(
+        ctx,
+        query,
+        models.Bitstream,
+        limit=limit,
+        marker=marker,
+        sort_key=getattr(models.Bitstream, sort_key),
+        sort_dir=sort_dir,
+    )
+    return [_bitstream(row[0]) for row in rows]
+
+
+@engine.reader
+def of_type(
+    ctx: context.RequestContext, accelerator_type: str, project_id: str | None
+) -> list[nouns.Bitstream]:
+    """Usable bitstreams of a type for a project: its own first, then newest.
+
+    Images that are merely shared with the project are not among them.
+    """
+    rows = ctx.session.execute(
+        sa.select(models.Bitstream)
+        .where(models.Bitstream.type == accelerator_type)
+        .where(models.Bitstream.usable.is_(True))
+        .where(_visible(project_id))
+        .order_by(
+            sa.case((models.Bitstream.owner == project_id, 0), else_=1),
+            models.Bitstream.id.desc(),
+        )
+    ).scalars()
+    return [_bitstream(row) for row in rows]
+
+
+@engine.reader
+def public(ctx: context.RequestContext) -> list[nouns.Bitstream]:
+    """Usable bitstreams that everybody may use: what traits are made of."""
+    rows = ctx.session.execute(
+        sa.select(models.Bitstream)
+        .where(models.Bitstream.public.is_(True))
+        .where(models.Bitstream.usable.is_(True))
+        .order_by(models.Bitstream.id)
+    ).scalars()
+    return [_bitstream(row) for row in rows]
+
+
+@engine.reader
+def types(
+    ctx: context.RequestContext, project_id: str | None
+) -> list[tuple[str, int]]:
+    """Accelerator types that a project (None: anybody) can claim, with the
+    number of bitstreams for each.
+    """
+    query = (
+        sa.select(models.Bitstream.type, sa.func.count())
+        .where(models.Bitstream.usable.is_(True))
+        .where(models.Bitstream.type.is_not(None))
+        .group_by(models.Bitstream.type)
+        .order_by(models.Bitstream.type)
+    )
+    if project_id is not None:
+        query = query.where(_visible(project_id))
+    return [(str(row[0]), int(row[1])) for row in ctx.session.execute(query)]
+
+
+@engine.reader
+def sweep_page(
+    ctx: context.RequestContext, after: str | None, limit: int
+) -> list[str]:
+    """Image uuids in order, those behind *after*."""
+    query = sa.select(models.Bitstream.uuid).order_by(models.Bitstream.uuid)
+    if after is not None:
+        query = query.where(models.Bitstream.uuid > after)
+    return list(ctx.session.execute(query.limit(limit)).scalars())
+
+
+@engine.reader
+def cursor(ctx: context.RequestContext, name: str) -> str | None:
+    """The value kept under *name*, None before the first."""
+    return ctx.session.execute(
+        sa.select(models.Cursor.value).where(models.Cursor.name == name)
+    ).scalar_one_or_none()
+
+
+@engine.writer
+def set_cursor(
+    ctx: context.RequestContext, name: str, value: str | None
+) -> None:
+    if not engine.change(
+        ctx,
+        sa.update(models.Cursor)
+        .where(models.Cursor.name == name)
+        .values(value=value),
+    ):
+        ctx.session.execute(
+            sa.insert(models.Cursor).values(name=name, value=value)
+        )
+
+
+@engine.writer
+def take_turn(
+    ctx: context.RequestContext, name: str, owner: str, seconds: float
+) -> bool:
+    """Of many conductors, the one that gets True does *name*'s work now.
+
+    It keeps the turn for *seconds*, and may take it again meanwhile.
+    """
+    mine = (
+        sa.update(models.Cursor)
+        .where(models.Cursor.name == name)
+        .where(
+            sa.or_(
+                models.Cursor.lease_owner == owner,
+                models.Cursor.lease_expires < clock.now(),
+            )
+        )
+        .values(lease_owner=owner, lease_expires=clock.now() + seconds)
+    )
+    if engine.change(ctx, mine):
+        return True
+    exists = ctx.session.execute(
+        sa.select(models.Cursor.name).where(models.Cursor.name == name)
+    ).first()
+    if exists:
+        return False
+    ctx.session.execute(
+        sa.insert(models.Cursor).values(
+            name=name, lease_owner=owner, lease_expires=clock.now() + seconds
+        )
+    )
+    return True
+
+
+def _visible(project_id: str | None) -> Any:
+    return sa.or_(
+        models.Bitstream.visibility.in_(['public', 'community']),
+        models.Bitstream.public.is_(True),
+        models.Bitstream.owner == project_id,
+    )
+
+
+def _bitstream(row: models.Bitstream) -> nouns.Bitstream:
+    return nouns.Bitstream(**{name: getattr(row, name) for name in _FIELDS})

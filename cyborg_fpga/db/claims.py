@@ -1,0 +1,454 @@
+"""Reads and writes behind a claim. Each function is one transaction.
+
+A claim's handles are taken by compare-and-swap under the rows of their card
+and deployable, always in that order and by rising id, so that neither a
+race nor a deadlock decides.
+"""
+
+import collections
+import json
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from oslo_db import exception as db_exc
+
+from cyborg_fpga import context
+from cyborg_fpga import errors
+from cyborg_fpga import model
+from cyborg_fpga import nouns
+from cyborg_fpga.db import clock
+from cyborg_fpga.db import devices
+from cyborg_fpga.db import engine
+from cyborg_fpga.db import models
+
+FILTERS = frozenset(
+    {
+        'project_id',
+        'state',
+        'origin',
+        'hostname',
+        'type',
+        'image_uuid',
+        'instance_uuid',
+        'resource_class',
+    }
+)
+SORT_KEYS = frozenset({'created_at', 'uuid', 'state'})
+
+_QUERY = sa.select(models.Claim, models.Host.hostname).outerjoin(
+    models.Host, models.Host.id == models.Claim.host_id
+)
+_CLAIM, _HANDLE, _REGION = models.Claim, models.AttachHandle, models.Deployable
+
+
+@engine.writer
+def reserve(
+    ctx: context.RequestContext,
+    values: Mapping[str, Any],
+    picks: Mapping[int, int],
+) -> None:
+    """Create a claim that holds *picks*, or change nothing.
+
+    Of any number of concurrent callers, exactly one gets each handle.
+
+    :param values: Columns of the claim; state is ``claiming``.
+    :param picks: How many handles of each deployable (row id).
+    :raises errors.NoCapacity: A deployable has too few free handles, or is
+        being programmed or wiped, or its card is not to be used.
+    """
+    rows = _lock(ctx, picks)
+    host_id = next(iter(rows.values())).host_id
+    ctx.session.execute(
+        sa.insert(_CLAIM).values(
+            state=model.ClaimState.CLAIMING.value,
+            state_changed_at=clock.now(),
+            host_id=host_id,
+            **values,
+        )
+    )
+    claim_id = ctx.session.execute(
+        sa.select(_CLAIM.id).where(_CLAIM.uuid == values['uuid'])
+    ).scalar_one()
+    for region_id, count in sorted(picks.items()):
+        _take(ctx, claim_id, rows[region_id], count)
+
+
+def _lock(
+    ctx: context.RequestContext, picks: Mapping[int, int]
+) -> dict[int, Any]:
+    """Take the rows of the picked deployables and of their cards."""
+    cards = sa.select(_REGION.device_id).where(_REGION.id.in_(picks))
+    for device_id in sorted(set(ctx.session.execute(cards).scalars())):
+        engine.change(
+            ctx,
+            sa.update(models.Device)
+            .where(models.Device.id == device_id)
+            .values(failures=models.Device.failures),
+        )
+    for region_id in sorted(picks):
+        if not engine.change(
+            ctx,
+            sa.update(_REGION)
+            .where(_REGION.id == region_id)
+            .where(_REGION.state == model.DeployableState.IDLE.value)
+            .where(_REGION.wipe_pending.is_(False))
+            .values(last_used=clock.now()),
+        ):
+            raise errors.NoCapacity(reason='one was taken meanwhile')
+    rows = ctx.session.execute(
+        sa.select(_REGION.id, _REGION.host_id, _REGION.device_id)
+        .join(models.Device, models.Device.id == _REGION.device_id)
+        .where(_REGION.id.in_(picks))
+        .where(models.Device.status == model.DeviceStatus.ENABLED.value)
+        .where(models.Device.health.in_(['ok', 'suspect']))
+    )
+    found = {row.id: row for row in rows}
+    if len(found) < len(picks):
+        raise errors.NoCapacity(reason='a card was taken out of use')
+    return found
+
+
+def _take(
+    ctx: context.RequestContext, claim_id: int, region: Any, count: int
+) -> None:
+    """Give *claim_id* that many free handles of a locked deployable."""
+    card = ctx.session.execute(
+        sa.select(
+            _HANDLE.id,
+            _HANDLE.deployable_id,
+            _HANDLE.kind,
+            _HANDLE.claim_id,
+            _HANDLE.present,
+        )
+        .join(_REGION, _REGION.id == _HANDLE.deployable_id)
+        .where(_REGION.device_id == region.device_id)
+        .order_by(_HANDLE.id)
+    ).all()
+    free = [
+        row
+        for row in card
+        if row.deployable_id == region.id
+        and row.claim_id is None
+        and row.present
+    ][:count]
+    if len(free) < count:
+        raise errors.NoCapacity(reason='the last one was taken meanwhile')
+    kinds = {row.kind for row in card if row.claim_id is not None}
+    if kinds - {free[0].kind}:
+        raise errors.NoCapacity(
+            reason='a physical function and its virtual ones are never '
+            'claimed together'
+        )
+    taken = engine.change(
+        ctx,
+        sa.update(_HANDLE)
+        .where(_HANDLE.id.in_([row.id for row in free]))
+        .where(_HANDLE.claim_id.is_(None))
+        .values(claim_id=claim_id),
+    )
+    if taken != count:  # lost a race: run the whole function again
+        raise db_exc.RetryRequest(errors.Conflict())
+
+
+@engine.writer
+def drop(ctx: context.RequestContext, uuid: str) -> None:
+    """Undo :func:`reserve` of a claim that never got further."""
+    claim_id = _id_in_state(ctx, uuid, model.ClaimState.CLAIMING)
+    engine.change(
+        ctx,
+        sa.update(_HANDLE)
+        .where(_HANDLE.claim_id == claim_id)
+        .values(claim_id=None),
+    )
+    engine.change(ctx, sa.delete(_CLAIM).where(_CLAIM.id == claim_id))
+
+
+@engine.writer
+def set_state(
+    ctx: context.RequestContext,
+    uuid: str,
+    old: Sequence[model.ClaimState],
+    new: model.ClaimState,
+) -> bool:
+    """Compare-and-swap the state; False: it was none of *old*."""
+    return bool(
+        engine.change(
+            ctx,
+            sa.update(_CLAIM)
+            .where(_CLAIM.uuid == uuid)
+            .where(_CLAIM.state.in_([state.value for state in old]))
+            .values(state=new.value, state_changed_at=clock.now()),
+        )
+    )
+
+
+@engine.writer
+def start_release(
+    ctx: context.RequestContext,
+    uuid: str,
+    *,
+    fault: tuple[str, str] | None = None,
+    owner: str | None = None,
+    lease: float = 0.0,
+) -> bool:
+    """Begin to give a claim back; False: it holds nothing (any more).
+
+    Deployables that only releasing claims hold are marked to be wiped.
+
+    :param fault: (code, message) with which the claim ends as ``failed``;
+        without one its row is deleted in the end.
+    """
+    values: dict[str, Any] = {
+        'state': model.ClaimState.RELEASING.value,
+        'state_changed_at': clock.now(),
+        'lease_owner': owner,
+        'lease_expires': clock.now() + lease,
+    }
+    if fault is not None:
+        values.update(fault_code=fault[0], fault_message=fault[1])
+    holding = [
+        model.ClaimState.CLAIMING.value,
+        model.ClaimState.PROGRAMMING.value,
+        model.ClaimState.READY.value,
+    ]
+    if not engine.change(
+        ctx,
+        sa.update(_CLAIM)
+        .where(_CLAIM.uuid == uuid)
+        .where(_CLAIM.state.in_(holding))
+        .values(**values),
+    ):
+        return False
+    _mark_wipes(ctx, uuid)
+    return True
+
+
+def _mark_wipes(ctx: context.RequestContext, uuid: str) -> None:
+    mine = (
+        sa.select(_HANDLE.deployable_id)
+        .join(_CLAIM, _CLAIM.id == _HANDLE.claim_id)
+        .where(_CLAIM.uuid == uuid)
+    )
+    regions = sorted(set(ctx.session.execute(mine).scalars()))
+    for region_id in regions:
+        # The row's lock makes two claims that leave one region at the same
+        # time come one after the other; the second sees the first.
+        engine.change(
+            ctx,
+            sa.update(_REGION)
+            .where(_REGION.id == region_id)
+            .values(last_used=clock.now()),
+        )
+    held = set(
+        ctx.session.execute(
+            sa.select(_HANDLE.deployable_id)
+            .join(_CLAIM, _CLAIM.id == _HANDLE.claim_id)
+            .where(_HANDLE.deployable_id.in_(regions))
+            .where(_CLAIM.state != model.ClaimState.RELEASING.value)
+            .with_for_update(read=True)
+        ).scalars()
+    )
+    engine.change(
+        ctx,
+        sa.update(_REGION)
+        .where(_REGION.id.in_([r for r in regions if r not in held]))
+        .values(wipe_pending=True),
+    )
+
+
+@engine.writer
+def finish_release(ctx: context.RequestContext, uuid: str) -> None:
+    """Free a releasing claim's handles and end it. Repeating is harmless."""
+    try:
+        claim_id = _id_in_state(ctx, uuid, model.ClaimState.RELEASING)
+    except errors.NotFound:
+        return
+    # Who is free decides what Placement is told of the host.
+    devices.touch_host(
+        ctx, sa.select(_CLAIM.host_id).where(_CLAIM.id == claim_id)
+    )
+    engine.change(
+        ctx,
+        sa.update(_HANDLE)
+        .where(_HANDLE.claim_id == claim_id)
+        .values(claim_id=None),
+    )
+    failed = engine.change(
+        ctx,
+        sa.update(_CLAIM)
+        .where(_CLAIM.id == claim_id)
+        .where(_CLAIM.fault_code.is_not(None))
+        .values(
+            state=model.ClaimState.FAILED.value, state_changed_at=clock.now()
+        ),
+    )
+    if not failed:
+        engine.change(ctx, sa.delete(_CLAIM).where(_CLAIM.id == claim_id))
+
+
+@engine.writer
+def forget_failed(ctx: context.RequestContext, uuid: str) -> bool:
+    """Delete a claim that failed and so holds nothing."""
+    return bool(
+        engine.change(
+            ctx,
+            sa.delete(_CLAIM)
+            .where(_CLAIM.uuid == uuid)
+            .where(_CLAIM.state == model.ClaimState.FAILED.value),
+        )
+    )
+
+
+@engine.writer
+def clear_fault(ctx: context.RequestContext, uuid: str) -> None:
+    """Its owner released it while it was failing: let the row go."""
+    engine.change(
+        ctx,
+        sa.update(_CLAIM)
+        .where(_CLAIM.uuid == uuid)
+        .where(_CLAIM.state == model.ClaimState.RELEASING.value)
+        .values(fault_code=None, fault_message=None),
+    )
+
+
+@engine.writer
+def take_unfinished(
+    ctx: context.RequestContext,
+    owner: str,
+    lease: float,
+    busy: Sequence[str] = (),
+) -> list[nouns.Claim]:
+    """Claims amid a change that are ours, or nobody's any more.
+
+    The leases of both, and of the *busy* ones that other threads of ours
+    work on, are extended; the busy ones are not returned.
+    """
+    amid = _CLAIM.state.in_(['claiming', 'programming', 'releasing'])
+    mine = _CLAIM.lease_owner == owner
+    engine.change(
+        ctx,
+        sa.update(_CLAIM)
+        .where(amid)
+        .where(sa.or_(mine, _CLAIM.lease_expires < clock.now()))
+        .values(lease_owner=owner, lease_expires=clock.now() + lease),
+    )
+    rows = ctx.session.execute(_QUERY.where(amid).where(mine)).all()
+    return _claims(ctx, [row for row in rows if row[0].uuid not in busy])
+
+
+@engine.reader
+def get(
+    ctx: context.RequestContext, uuid: str, project_id: str | None = None
+) -> nouns.Claim:
+    """:raises errors.NotFound: No such claim (of that project)."""
+    query: Any = _QUERY.where(_CLAIM.uuid == uuid)
+    if project_id is not None:
+        query = query.where(_CLAIM.project_id == project_id)
+    found = _claims(ctx, ctx.session.execute(query).all())
+    if not found:
+        raise errors.NotFound(kind='claim', ident=uuid)
+    return found[0]
+
+
+@engine.reader
+def list_page(
+    ctx: context.RequestContext,
+    *,
+    filters: Mapping[str, Any],
+    limit: int,
+    marker: str | None = None,
+    sort_key: str = 'created_at',
+    sort_dir: str = 'desc',
+) -> list[nouns.Claim]:
+    query: Any = _QUERY
+    for name, value in filters.items():
+        column = (
+            models.Host.hostname
+            if name == 'hostname'
+            else getattr(_CLAIM, name)
+        )
+        query = query.where(column == value)
+    rows = engine.page(
+        ctx,
+        query,
+        _CLAIM,
+        limit=limit,
+        marker=marker,
+        sort_key=getattr(_CLAIM, sort_key),
+        sort_dir=sort_dir,
+    )
+    return _claims(ctx, rows)
+
+
+def _id_in_state(
+    ctx: context.RequestContext, uuid: str, state: model.ClaimState
+) -> int:
+    # FOR UPDATE: of two that end one claim, the second finds it ended.
+    found = ctx.session.execute(
+        sa.select(_CLAIM.id)
+        .where(_CLAIM.uuid == uuid)
+        .where(_CLAIM.state == state.value)
+        .with_for_update()
+    ).scalar_one_or_none()
+    if found is None:
+        raise errors.NotFound(kind=f'{state.value} claim', ident=uuid)
+    return found
+
+
+def _claims(
+    ctx: context.RequestContext, rows: Sequence[Any]
+) -> list[nouns.Claim]:
+    """Three statements for any number of claims, the given one included."""
+    held = collections.defaultdict(list)
+    for claim_id, address, uuid in ctx.session.execute(
+        sa.select(_HANDLE.claim_id, _HANDLE.pci_address, _REGION.uuid)
+        .join(_REGION, _REGION.id == _HANDLE.deployable_id)
+        .where(_HANDLE.claim_id.in_([row[0].id for row in rows]))
+        .order_by(_HANDLE.pci_address)
+    ):
+        held[claim_id].append((address, uuid))
+    done = collections.defaultdict(list)
+    for claim_uuid, uuid in ctx.session.execute(
+        sa.select(models.Operation.claim_uuid, models.Operation.uuid)
+        .where(models.Operation.claim_uuid.in_([row[0].uuid for row in rows]))
+        .order_by(models.Operation.id)
+    ):
+        done[claim_uuid].append(uuid)
+    return [
+        _claim(row, hostname, held[row.id], done[row.uuid])
+        for row, hostname in rows
+    ]
+
+
+def _claim(
+    row: models.Claim,
+    hostname: str | None,
+    held: list[tuple[str, str]],
+    operations: list[str],
+) -> nouns.Claim:
+    return nouns.Claim(
+        id=row.id,
+        uuid=row.uuid,
+        origin=model.Origin(row.origin),
+        state=model.ClaimState(row.state),
+        project_id=row.project_id,
+        user_id=row.user_id,
+        hostname=hostname,
+        resource_class=row.resource_class,
+        type=row.type,
+        image_uuid=row.image_uuid,
+        traits=tuple(json.loads(row.traits)),
+        count=row.count,
+        instance_uuid=row.instance_uuid,
+        allocation=row.allocation,
+        fault_code=row.fault_code,
+        fault_message=row.fault_message,
+        addresses=tuple(address for address, _ in held),
+        deployable_uuids=tuple(dict.fromkeys(uuid for _, uuid in held)),
+        operation_uuids=tuple(operations),
+        state_changed_at=row.state_changed_at,
+        created_at=engine.iso(row.created_at),
+        updated_at=engine.iso(row.updated_at),
+    )

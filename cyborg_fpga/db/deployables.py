@@ -1,0 +1,255 @@
+"""Reconfigurable regions with their handles."""
+
+import collections
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from cyborg_fpga import context
+from cyborg_fpga import errors
+from cyborg_fpga import model
+from cyborg_fpga import nouns
+from cyborg_fpga.db import engine
+from cyborg_fpga.db import models
+
+FILTERS = frozenset(
+    {
+        'hostname',
+        'device_uuid',
+        'name',
+        'state',
+        'resource_class',
+        'region_id',
+        'function_id',
+        'bitstream_id',
+        'rp_uuid',
+    }
+)
+SORT_KEYS = frozenset({'created_at', 'uuid', 'name', 'hostname', 'state'})
+
+_QUERY = (
+    sa.select(models.Deployable, models.Device, models.Host.hostname)
+    .join(models.Device, models.Device.id == models.Deployable.device_id)
+    .join(models.Host, models.Host.id == models.Deployable.host_id)
+)
+
+
+@engine.reader
+def get(ctx: context.RequestContext, uuid: str) -> nouns.Deployable:
+    """:raises errors.NotFound: No such deployable."""
+    found = _load(ctx, _QUERY.where(models.Deployable.uuid == uuid))
+    if not found:
+        raise errors.NotFound(kind='deployable', ident=uuid)
+    return found[0]
+
+
+@engine.reader
+def of_host(
+    ctx: context.RequestContext, hostname: str
+) -> list[nouns.Deployable]:
+    """All of one host, two statements."""
+    return _load(
+        ctx,
+        _QUERY.where(models.Host.hostname == hostname).order_by(
+            models.Deployable.id
+        ),
+    )
+
+
+@engine.reader
+def of_claim(
+    ctx: context.RequestContext, claim_uuid: str
+) -> list[nouns.Deployable]:
+    """Those of which a claim holds a handle."""
+    held = (
+        sa.select(models.AttachHandle.deployable_id)
+        .join(models.Claim, models.Claim.id == models.AttachHandle.claim_id)
+        .where(models.Claim.uuid == claim_uuid)
+    )
+    return _load(
+        ctx,
+        _QUERY.where(models.Deployable.id.in_(held)).order_by(
+            models.Deployable.id
+        ),
+    )
+
+
+@engine.reader
+def wipes_pending(ctx: context.RequestContext) -> list[nouns.Deployable]:
+    """Idle deployables that nobody holds and that must be wiped."""
+    held = sa.select(models.AttachHandle.id).where(
+        models.AttachHandle.deployable_id == models.Deployable.id,
+        models.AttachHandle.claim_id.is_not(None),
+    )
+    return _load(
+        ctx,
+        _QUERY.where(models.Deployable.wipe_pending.is_(True))
+        .where(models.Deployable.state == model.DeployableState.IDLE.value)
+        .where(models.Device.health.in_(['ok', 'suspect']))
+        .where(models.Host.up.is_(True))
+        .where(~held.exists()),
+    )
+
+
+@engine.reader
+def claimable(
+    ctx: context.RequestContext,
+    *,
+    hostname: str | None,
+    resource_class: str | None,
+) -> list[nouns.Deployable]:
+    """Deployables that could be claimed now, warm ones not sorted out.
+
+    Idle, wiped, on an enabled and healthy card of an enabled host that is
+    up, with at least one free handle.
+    """
+    free = sa.select(models.AttachHandle.id).where(
+        models.AttachHandle.deployable_id == models.Deployable.id,
+        models.AttachHandle.claim_id.is_(None),
+        models.AttachHandle.present.is_(True),
+    )
+    query = (
+        _QUERY.where(models.Host.up.is_(True))
+        .where(models.Host.status == model.HostStatus.ENABLED.value)
+        .where(models.Device.status == model.DeviceStatus.ENABLED.value)
+        .where(models.Device.health.in_(['ok', 'suspect']))
+        .where(models.Deployable.state == model.DeployableState.IDLE.value)
+        .where(models.Deployable.wipe_pending.is_(False))
+        .where(free.exists())
+    )
+    if hostname is not None:
+        query = query.where(models.Host.hostname == hostname)
+    if resource_class is not None:
+        query = query.where(models.Deployable.resource_class == resource_class)
+    return _load(ctx, query.order_by(models.Deployable.last_used))
+
+
+@engine.reader
+def list_page(
+    ctx: context.RequestContext,
+    *,
+    filters: Mapping[str, Any],
+    limit: int,
+    marker: str | None = None,
+    sort_key: str = 'created_at',
+    sort_dir: str = 'asc',
+) -> list[nouns.Deployable]:
+    query = _QUERY
+    for name, value in filters.items():
+        query = query.where(_column(name) == value)
+    rows = engine.page(
+        ctx,
+        query,
+        models.Deployable,
+        limit=limit,
+        marker=marker,
+        sort_key=_column(sort_key),
+        sort_dir=sort_dir,
+    )
+    return _with_handles(ctx, rows)
+
+
+@engine.writer
+def set_providers(
+    ctx: context.RequestContext,
+    membership: Mapping[str, tuple[str, str]],
+    classes: Mapping[str, str],
+) -> None:
+    """Store each deployable's provider (uuid, name) and resource class."""
+    for uuid, (rp_uuid, rp_name) in membership.items():
+        engine.change(
+            ctx,
+            sa.update(models.Deployable)
+            .where(models.Deployable.uuid == uuid)
+            .values(
+                rp_uuid=rp_uuid,
+                rp_name=rp_name,
+                resource_class=classes[uuid],
+            ),
+        )
+
+
+def _column(name: str) -> Any:
+    if name == 'hostname':
+        return models.Host.hostname
+    if name == 'device_uuid':
+        return models.Device.uuid
+    return getattr(models.Deployable, name)
+
+
+def _load(ctx: context.RequestContext, query: Any) -> list[nouns.Deployable]:
+    return _with_handles(ctx, list(ctx.session.execute(query)))
+
+
+def _with_handles(
+    ctx: context.RequestContext, rows: Sequence[Any]
+) -> list[nouns.Deployable]:
+    handles = collections.defaultdict(list)
+    found = ctx.session.execute(
+        sa.select(models.AttachHandle, models.Claim.uuid)
+        .outerjoin(
+            models.Claim, models.Claim.id == models.AttachHandle.claim_id
+        )
+        .where(models.AttachHandle.deployable_id.in_([r[0].id for r in rows]))
+        .order_by(models.AttachHandle.pci_address)
+    )
+    for row, claim_uuid in found:
+        handles[row.deployable_id].append(
+            nouns.AttachHandle(
+                uuid=row.uuid,
+                pci_address=model.PciAddress.parse(row.pci_address),
+                kind=model.HandleKind(row.kind),
+                claim_uuid=claim_uuid,
+                present=row.present,
+            )
+        )
+    return [
+        _deployable(row[0], row[1], row[2], tuple(handles[row[0].id]))
+        for row in rows
+    ]
+
+
+def _deployable(
+    row: models.Deployable,
+    device: models.Device,
+    hostname: str,
+    handles: tuple[nouns.AttachHandle, ...],
+) -> nouns.Deployable:
+    return nouns.Deployable(
+        id=row.id,
+        uuid=row.uuid,
+        name=row.name,
+        hostname=hostname,
+        device_id=device.id,
+        device_uuid=device.uuid,
+        device_address=model.PciAddress.parse(device.pci_address),
+        driver=device.driver,
+        vendor=device.vendor,
+        family=device.family,
+        vendor_id=device.vendor_id,
+        product_id=device.product_id,
+        device_status=model.DeviceStatus(device.status),
+        health=model.Health(device.health),
+        numa_node=device.numa_node,
+        region_id=row.region_id,
+        resource_class=row.resource_class,
+        rp_name=row.rp_name,
+        rp_uuid=row.rp_uuid,
+        state=model.DeployableState(row.state),
+        function_id=row.function_id,
+        bitstream_id=row.bitstream_id,
+        bitstream_private=row.bitstream_private,
+        wipe_pending=row.wipe_pending,
+        wipe_levels=tuple(
+            model.WipeLevel(level) for level in row.wipe_levels.split()
+        ),
+        fence=row.fence,
+        program_fixed=row.program_fixed,
+        program_rate=row.program_rate,
+        last_used=row.last_used,
+        handles=handles,
+        created_at=engine.iso(row.created_at),
+        updated_at=engine.iso(row.updated_at),
+    )

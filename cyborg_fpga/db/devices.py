@@ -1,0 +1,140 @@
+"""Cards."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from cyborg_fpga import context
+from cyborg_fpga import errors
+from cyborg_fpga import model
+from cyborg_fpga import nouns
+from cyborg_fpga.db import engine
+from cyborg_fpga.db import models
+
+FILTERS = frozenset(
+    {'hostname', 'type', 'vendor', 'family', 'driver', 'status', 'health'}
+)
+SORT_KEYS = frozenset(
+    {'created_at', 'uuid', 'hostname', 'vendor', 'family', 'pci_address'}
+)
+
+_QUERY = sa.select(models.Device, models.Host.hostname).join(
+    models.Host, models.Host.id == models.Device.host_id
+)
+
+
+@engine.reader
+def get(ctx: context.RequestContext, uuid: str) -> nouns.Device:
+    """:raises errors.NotFound: No such card."""
+    row = ctx.session.execute(
+        _QUERY.where(models.Device.uuid == uuid)
+    ).one_or_none()
+    if row is None:
+        raise errors.NotFound(kind='device', ident=uuid)
+    return _device(*row)
+
+
+@engine.reader
+def list_page(
+    ctx: context.RequestContext,
+    *,
+    filters: Mapping[str, Any],
+    limit: int,
+    marker: str | None = None,
+    sort_key: str = 'created_at',
+    sort_dir: str = 'asc',
+) -> list[nouns.Device]:
+    query: Any = _QUERY
+    for name, value in filters.items():
+        query = query.where(_column(name) == value)
+    rows = engine.page(
+        ctx,
+        query,
+        models.Device,
+        limit=limit,
+        marker=marker,
+        sort_key=_column(sort_key),
+        sort_dir=sort_dir,
+    )
+    return [_device(*row) for row in rows]
+
+
+@engine.writer
+def update(
+    ctx: context.RequestContext,
+    uuid: str,
+    *,
+    status: model.DeviceStatus | None = None,
+    health: model.Health | None = None,
+) -> None:
+    """Store an operator's word; Placement is told by the next sync.
+
+    ``health=ok`` ends a quarantine and forgets the failures.
+
+    :raises errors.NotFound: No such card.
+    """
+    values: dict[str, Any] = {}
+    if status is not None:
+        values['status'] = status.value
+    if health is not None:
+        values.update(health=health.value, failures=0)
+    if not engine.change(
+        ctx,
+        sa.update(models.Device)
+        .where(models.Device.uuid == uuid)
+        .values(**values),
+    ):
+        raise errors.NotFound(kind='device', ident=uuid)
+    touch_host(
+        ctx, sa.select(models.Device.host_id).where(models.Device.uuid == uuid)
+    )
+
+
+def touch_host(
+    ctx: context.RequestContext,
+    host_ids: Any,
+    *,
+    reread: bool = False,
+) -> None:
+    """Inside a transaction: have Placement told of the hosts of a subquery.
+
+    *reread*: its next report is read whole, even if it did not change.
+    """
+    values: dict[str, Any] = {'placement_stale': True}
+    if reread:
+        values['report_digest'] = None
+    engine.change(
+        ctx,
+        sa.update(models.Host)
+        .where(models.Host.id.in_(host_ids))
+        .values(**values),
+    )
+
+
+def _column(name: str) -> Any:
+    return getattr(models.Host if name == 'hostname' else models.Device, name)
+
+
+def _device(row: models.Device, hostname: str) -> nouns.Device:
+    return nouns.Device(
+        uuid=row.uuid,
+        hostname=hostname,
+        pci_address=model.PciAddress.parse(row.pci_address),
+        driver=row.driver,
+        type=row.type,
+        vendor=row.vendor,
+        vendor_id=row.vendor_id,
+        product_id=row.product_id,
+        family=row.family,
+        model=row.model,
+        serial=row.serial,
+        numa_node=row.numa_node,
+        status=model.DeviceStatus(row.status),
+        health=model.Health(row.health),
+        failures=row.failures,
+        attributes=json.loads(row.attributes),
+        created_at=engine.iso(row.created_at),
+        updated_at=engine.iso(row.updated_at),
+    )

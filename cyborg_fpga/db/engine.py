@@ -1,0 +1,149 @@
+"""Connect to the database, and the helpers that every query module uses."""
+
+import datetime
+from collections.abc import Callable
+from typing import Any
+from typing import cast
+from typing import ParamSpec
+from typing import TypeVar
+
+import sqlalchemy as sa
+from oslo_config import cfg
+from oslo_db import api as oslo_db_api
+from oslo_db import exception as db_exc
+from oslo_db.sqlalchemy import enginefacade
+from sqlalchemy import event
+
+from cyborg_fpga import context
+from cyborg_fpga import errors
+
+_P = ParamSpec('_P')
+_R = TypeVar('_R')
+
+_retry = oslo_db_api.wrap_db_retry(
+    max_retries=20,
+    retry_interval=0.02,
+    inc_retry_interval=True,
+    max_retry_interval=0.5,
+    jitter=True,
+    retry_on_deadlock=True,
+    # Two inserted the same row: the loser finds it when it runs again.
+    exception_checker=lambda exc: isinstance(exc, db_exc.DBDuplicateEntry),
+)
+
+
+_manager = enginefacade.transaction_context()
+
+
+def configure(conf: cfg.ConfigOpts) -> None:
+    """Point the db functions at ``[database] connection``.
+
+    Connects at the first query. A second call replaces the first: tests do
+    that, services do not.
+
+    SQLite gets foreign keys, write-ahead logging, ``BEGIN IMMEDIATE`` for
+    writers and an engine of its own for readers: a transaction that reads
+    and then writes otherwise fails with "database is locked" whatever the
+    busy timeout.
+    """
+    fresh = enginefacade.transaction_context()
+    values = {k: v for k, v in conf.database.items() if v is not None}
+    if (conf.database.connection or '').startswith('sqlite'):
+        values.update(_sqlite_options(conf.database.connection))
+        fresh.append_on_engine_create(_prepare_sqlite)
+    fresh.configure(**values)
+    _manager.patch_factory(fresh._factory)
+
+
+def get_engine() -> sa.Engine:
+    """The writers' engine, for migrations and tests."""
+    return cast(sa.Engine, _manager.writer.get_engine())
+
+
+def _sqlite_options(url: str) -> dict[str, Any]:
+    # A query member that sqlite3 understands and that tells the engines
+    # apart when they are made.
+    mark = '&' if '?' in url else '?'
+    return {
+        'sqlite_fk': True,
+        'slave_connection': f'{url}{mark}cached_statements=127',
+        'synchronous_reader': False,
+    }
+
+
+def _prepare_sqlite(engine: sa.Engine) -> None:
+    @event.listens_for(engine, 'connect')
+    def connected(dbapi: Any, record: Any) -> None:
+        dbapi.execute('PRAGMA journal_mode=WAL')
+        dbapi.execute('PRAGMA synchronous=NORMAL')
+        dbapi.execute('PRAGMA busy_timeout=30000')
+
+    if 'cached_statements' in engine.url.query:
+        return
+
+    @event.listens_for(engine, 'before_cursor_execute', retval=True)
+    def immediate(
+        conn: Any, cur: Any, sql: str, params: Any, ctx: Any, many: bool
+    ) -> tuple[str, Any]:
+        # A ``begin`` listener would come after oslo.db's own.
+        return ('BEGIN IMMEDIATE' if sql == 'BEGIN' else sql), params
+
+
+def writer(func: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Run *func* (first argument: context) as one writing transaction.
+
+    Repeated from the start when the database reports a deadlock or *func*
+    raises ``RetryRequest``, so it must have no other effects.
+    """
+    return cast('Callable[_P, _R]', _retry(_manager.writer(func)))
+
+
+def reader(func: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Run *func* (first argument: context) as one reading transaction."""
+    return cast('Callable[_P, _R]', _retry(_manager.reader(func)))
+
+
+def change(ctx: context.RequestContext, statement: Any) -> int:
+    """Execute an UPDATE or DELETE; return how many rows it changed."""
+    result = ctx.session.execute(
+        statement.execution_options(synchronize_session=False)
+    )
+    return cast(sa.CursorResult[Any], result).rowcount
+
+
+def iso(value: datetime.datetime | None) -> str | None:
+    """A stored time as the API shows it."""
+    if value is None:
+        return None
+    return value.replace(tzinfo=datetime.UTC).isoformat()
+
+
+def page(
+    ctx: context.RequestContext,
+    query: Any,
+    row: Any,
+    *,
+    limit: int,
+    marker: str | None,
+    sort_key: Any,
+    sort_dir: str,
+) -> list[Any]:
+    """One page of *query*, ordered by *sort_key* and then by row id.
+
+    :param row: The table's class, with columns ``id`` and ``uuid``.
+    :param marker: uuid of the last row of the page before.
+    :param sort_key: A column without NULLs.
+    :raises errors.InvalidInput: There is no such marker.
+    """
+    up = sort_dir != 'desc'
+    if marker is not None:
+        last = ctx.session.execute(
+            query.with_only_columns(sort_key, row.id).where(row.uuid == marker)
+        ).first()
+        if last is None:
+            raise errors.InvalidInput(reason=f'no such marker: {marker}')
+        here = sa.tuple_(sort_key, row.id)
+        there = sa.tuple_(sa.literal(last[0]), sa.literal(last[1]))
+        query = query.where(here > there if up else here < there)
+    order = (sort_key, row.id) if up else (sort_key.desc(), row.id.desc())
+    return list(ctx.session.execute(query.order_by(*order).limit(limit)))

@@ -1,0 +1,196 @@
+"""Hosts: heartbeats, silence, and what Placement was told of them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from cyborg_fpga import context
+from cyborg_fpga import errors
+from cyborg_fpga import model
+from cyborg_fpga import nouns
+from cyborg_fpga.db import clock
+from cyborg_fpga.db import engine
+from cyborg_fpga.db import models
+
+FILTERS = frozenset({'hostname', 'status', 'up'})
+SORT_KEYS = frozenset({'hostname', 'created_at', 'status'})
+
+
+@engine.writer
+def heartbeat(ctx: context.RequestContext, report: model.HostReport) -> bool:
+    """Record that nothing changed: one statement. False: read the report.
+
+    That is so when its digest is another, the host is unknown or was down,
+    or the report is older than the last.
+    """
+    return bool(
+        engine.change(
+            ctx,
+            sa.update(models.Host)
+            .where(models.Host.hostname == report.hostname)
+            .where(models.Host.report_digest == report.digest)
+            .where(models.Host.boot_id == report.boot_id)
+            .where(models.Host.report_sequence < report.sequence)
+            .where(models.Host.up.is_(True))
+            .values(last_seen=clock.now(), report_sequence=report.sequence),
+        )
+    )
+
+
+@engine.reader
+def get(ctx: context.RequestContext, hostname: str) -> nouns.Host:
+    """:raises errors.NotFound: No agent of that name ever reported."""
+    row = ctx.session.execute(
+        sa.select(models.Host).where(models.Host.hostname == hostname)
+    ).scalar_one_or_none()
+    if row is None:
+        raise errors.NotFound(kind='host', ident=hostname)
+    return _host(row)
+
+
+@engine.reader
+def list_page(
+    ctx: context.RequestContext,
+    *,
+    filters: Mapping[str, Any],
+    limit: int,
+    marker: str | None = None,
+    sort_key: str = 'hostname',
+    sort_dir: str = 'asc',
+) -> list[nouns.Host]:
+    """Hosts in pages; *marker* is a host's uuid."""
+    query = sa.select(models.Host)
+    for name, value in filters.items():
+        query = query.where(getattr(models.Host, name) == value)
+    rows = engine.page(
+        ctx,
+        query,
+        models.Host,
+        limit=limit,
+        marker=marker,
+        sort_key=getattr(models.Host, sort_key),
+        sort_dir=sort_dir,
+    )
+    return [_host(row[0]) for row in rows]
+
+
+@engine.writer
+def set_status(
+    ctx: context.RequestContext,
+    hostname: str,
+    status: model.HostStatus,
+    reason: str | None,
+) -> None:
+    """:raises errors.NotFound: Unknown host."""
+    if not engine.change(
+        ctx,
+        sa.update(models.Host)
+        .where(models.Host.hostname == hostname)
+        .values(
+            status=status.value,
+            disabled_reason=reason
+            if status is model.HostStatus.DISABLED
+            else None,
+            placement_stale=True,
+        ),
+    ):
+        raise errors.NotFound(kind='host', ident=hostname)
+
+
+@engine.writer
+def mark_silent(ctx: context.RequestContext, seconds: float) -> int:
+    """Mark as down the hosts not heard of for *seconds*; how many."""
+    return engine.change(
+        ctx,
+        sa.update(models.Host)
+        .where(models.Host.up.is_(True))
+        .where(models.Host.last_seen < clock.now() - seconds)
+        .values(up=False, placement_stale=True),
+    )
+
+
+@engine.writer
+def set_root(
+    ctx: context.RequestContext, hostname: str, rp_name: str, rp_uuid: str
+) -> None:
+    engine.change(
+        ctx,
+        sa.update(models.Host)
+        .where(models.Host.hostname == hostname)
+        .values(rp_name=rp_name, rp_uuid=rp_uuid),
+    )
+
+
+@engine.writer
+def mark_stale(
+    ctx: context.RequestContext, hostname: str | None = None
+) -> None:
+    """Have Placement compared with one host's records, or with all."""
+    query = sa.update(models.Host).values(placement_stale=True)
+    if hostname is not None:
+        query = query.where(models.Host.hostname == hostname)
+    engine.change(ctx, query)
+
+
+@engine.reader
+def stale(ctx: context.RequestContext) -> list[str]:
+    """Names of hosts of which Placement must be told."""
+    return list(
+        ctx.session.execute(
+            sa.select(models.Host.hostname)
+            .where(models.Host.placement_stale.is_(True))
+            .order_by(models.Host.id)
+        ).scalars()
+    )
+
+
+@engine.writer
+def clear_stale(ctx: context.RequestContext, hostname: str) -> None:
+    """Before its records are read for Placement: later changes set it."""
+    engine.change(
+        ctx,
+        sa.update(models.Host)
+        .where(models.Host.hostname == hostname)
+        .values(placement_stale=False),
+    )
+
+
+@engine.reader
+def placement_digest(ctx: context.RequestContext, hostname: str) -> str | None:
+    """What :func:`set_placement_digest` kept; None: never told."""
+    return ctx.session.execute(
+        sa.select(models.Host.placement_digest).where(
+            models.Host.hostname == hostname
+        )
+    ).scalar_one_or_none()
+
+
+@engine.writer
+def set_placement_digest(
+    ctx: context.RequestContext, hostname: str, digest: str | None
+) -> None:
+    engine.change(
+        ctx,
+        sa.update(models.Host)
+        .where(models.Host.hostname == hostname)
+        .values(placement_digest=digest),
+    )
+
+
+def _host(row: models.Host) -> nouns.Host:
+    return nouns.Host(
+        uuid=row.uuid,
+        hostname=row.hostname,
+        status=model.HostStatus(row.status),
+        disabled_reason=row.disabled_reason,
+        up=row.up,
+        layout=model.Layout(row.layout),
+        rp_name=row.rp_name,
+        rp_uuid=row.rp_uuid,
+        boot_id=row.boot_id,
+        report_sequence=row.report_sequence,
+        last_seen=row.last_seen,
+        created_at=engine.iso(row.created_at),
+        updated_at=engine.iso(row.updated_at),
+    )

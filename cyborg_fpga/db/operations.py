@@ -1,0 +1,447 @@
+"""Durable acts on deployables: created, begun once, finished once."""
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from cyborg_fpga import context
+from cyborg_fpga import errors
+from cyborg_fpga import model
+from cyborg_fpga.db import clock
+from cyborg_fpga.db import devices
+from cyborg_fpga.db import engine
+from cyborg_fpga.db import models
+
+FILTERS = frozenset(
+    {
+        'project_id',
+        'kind',
+        'state',
+        'claim_uuid',
+        'deployable_uuid',
+        'hostname',
+        'image_uuid',
+    }
+)
+SORT_KEYS = frozenset({'created_at', 'uuid', 'state'})
+
+_OP, _REGION = models.Operation, models.Deployable
+_UNFINISHED = _OP.state.in_([s.value for s in model.OPERATION_UNFINISHED])
+_QUERY = (
+    sa.select(_OP, _REGION, models.Device, models.Host.hostname, clock.now())
+    .join(_REGION, _REGION.id == _OP.deployable_id)
+    .join(models.Device, models.Device.id == _REGION.device_id)
+    .join(models.Host, models.Host.id == _REGION.host_id)
+)
+
+
+@engine.writer
+def create(
+    ctx: context.RequestContext,
+    deployable_id: int,
+    values: Mapping[str, Any],
+    *,
+    seconds: float,
+    owner: str,
+    lease: float,
+) -> model.Operation:
+    """Commit an operation and make it the deployable's only one.
+
+    :param seconds: Until its deadline.
+    :raises errors.InUse: The deployable is not idle, or somebody else holds
+        one of its handles.
+    """
+    claimed = engine.change(
+        ctx,
+        sa.update(_REGION)
+        .where(_REGION.id == deployable_id)
+        .where(_REGION.state == model.DeployableState.IDLE.value)
+        .values(
+            state=model.DeployableState.PROGRAMMING.value,
+            fence=_REGION.fence + 1,
+        ),
+    )
+    region = ctx.session.execute(
+        sa.select(_REGION.uuid, _REGION.fence).where(
+            _REGION.id == deployable_id
+        )
+    ).one()
+    if not claimed:
+        raise errors.InUse(
+            kind='Deployable',
+            ident=region.uuid,
+            reason='it is being programmed or its contents are unknown',
+        )
+    _refuse_strangers(ctx, deployable_id, region.uuid, values)
+    ctx.session.execute(
+        sa.insert(_OP).values(
+            deployable_id=deployable_id,
+            state=model.OperationState.PENDING.value,
+            fence=region.fence,
+            deadline=clock.now() + seconds,
+            lease_owner=owner,
+            lease_expires=clock.now() + lease,
+            **values,
+        )
+    )
+    return _one(ctx, values['uuid'])
+
+
+def _refuse_strangers(
+    ctx: context.RequestContext,
+    deployable_id: int,
+    deployable_uuid: str,
+    values: Mapping[str, Any],
+) -> None:
+    """Nobody programs a deployable of which another holds a handle."""
+    holders = ctx.session.execute(
+        sa.select(models.Claim.uuid, models.Claim.state)
+        .join(
+            models.AttachHandle,
+            models.AttachHandle.claim_id == models.Claim.id,
+        )
+        .where(models.AttachHandle.deployable_id == deployable_id)
+        .distinct()
+    ).all()
+    if values['kind'] == model.OperationKind.WIPE.value:
+        strangers = [
+            row for row in holders if row.state != model.ClaimState.RELEASING
+        ]
+    else:
+        strangers = [
+            row for row in holders if row.uuid != values.get('claim_uuid')
+        ]
+    if strangers:
+        raise errors.InUse(
+            kind='Deployable',
+            ident=deployable_uuid,
+            reason='a handle of it is claimed by somebody else',
+        )
+
+
+@engine.writer
+def begin(ctx: context.RequestContext, uuid: str, fence: int) -> None:
+    """Let the agent write to the card, once.
+
+    :raises errors.StaleFence: It has begun, ended or was given up before.
+    """
+    current = sa.select(_REGION.fence).where(_REGION.id == _OP.deployable_id)
+    if not engine.change(
+        ctx,
+        sa.update(_OP)
+        .where(_OP.uuid == uuid)
+        .where(_OP.fence == fence)
+        .where(_OP.state == model.OperationState.PENDING.value)
+        .where(_OP.deadline > clock.now())
+        .where(_OP.fence == current.scalar_subquery())
+        .values(
+            state=model.OperationState.RUNNING.value, started_at=clock.now()
+        ),
+    ):
+        raise errors.StaleFence(operation=uuid, fence=fence)
+
+
+@engine.writer
+def progress(
+    ctx: context.RequestContext, status: model.OperationStatus
+) -> None:
+    """Keep how far an unfinished operation is; late news are ignored."""
+    engine.change(
+        ctx,
+        sa.update(_OP)
+        .where(_OP.uuid == status.uuid)
+        .where(_OP.fence == status.fence)
+        .where(_UNFINISHED)
+        .values(progress=status.progress, step=status.step),
+    )
+
+
+@engine.writer
+def finish(
+    ctx: context.RequestContext,
+    status: model.OperationStatus,
+    *,
+    quarantine_after: int,
+) -> model.Operation | None:
+    """Record an outcome and what the card holds; None: it had ended before.
+
+    A failure that touched the card leaves the deployable ``unknown`` under a
+    raised fence, until a report that carries it says what is loaded.
+    """
+    state = (
+        model.OperationState.SUCCEEDED
+        if status.succeeded
+        else model.OperationState.FAILED
+    )
+    if status.cause is model.Cause.CANCELLED:
+        state = model.OperationState.CANCELLED
+    if not engine.change(
+        ctx,
+        sa.update(_OP)
+        .where(_OP.uuid == status.uuid)
+        .where(_OP.fence == status.fence)
+        .where(_UNFINISHED)
+        .values(
+            state=state.value,
+            progress=100 if status.succeeded else _OP.progress,
+            step='',
+            cause=status.cause.value if status.cause else None,
+            detail=status.detail[:2000],
+            finished_at=clock.now(),
+        ),
+    ):
+        return None
+    operation = _one(ctx, status.uuid)
+    if status.succeeded:
+        _record_success(ctx, operation, status)
+    else:
+        _record_failure(ctx, operation, status, quarantine_after)
+    return operation
+
+
+def _record_success(
+    ctx: context.RequestContext,
+    operation: model.Operation,
+    status: model.OperationStatus,
+) -> None:
+    values: dict[str, Any] = {
+        'state': model.DeployableState.IDLE.value,
+        'function_id': status.function_id,
+        'last_used': clock.now(),
+    }
+    if operation.kind is model.OperationKind.WIPE:
+        values['wipe_pending'] = False
+        if operation.expected_function != status.function_id:
+            values.update(bitstream_id=None, bitstream_private=False)
+    else:
+        values.update(
+            bitstream_id=operation.image_uuid,
+            bitstream_private=operation.image_private,
+        )
+    _set_region(ctx, operation, values)
+    engine.change(
+        ctx,
+        sa.update(models.Device)
+        .where(models.Device.id == _device_of(operation))
+        .values(
+            failures=0,
+            health=sa.case(
+                (
+                    models.Device.health == model.Health.SUSPECT.value,
+                    model.Health.OK.value,
+                ),
+                else_=models.Device.health,
+            ),
+        ),
+    )
+
+
+def _record_failure(
+    ctx: context.RequestContext,
+    operation: model.Operation,
+    status: model.OperationStatus,
+    quarantine_after: int,
+) -> None:
+    wipe = operation.kind is model.OperationKind.WIPE
+    if status.touched:
+        _set_region(
+            ctx,
+            operation,
+            {
+                'state': model.DeployableState.UNKNOWN.value,
+                'fence': _REGION.fence + 1,
+                'function_id': None,
+                'bitstream_id': None,
+                'bitstream_private': True,
+                'wipe_pending': True,
+            },
+        )
+    else:
+        _set_region(
+            ctx, operation, {'state': model.DeployableState.IDLE.value}
+        )
+    if status.touched or wipe:
+        _blame(ctx, operation, 1 if wipe else quarantine_after)
+
+
+def _blame(
+    ctx: context.RequestContext, operation: model.Operation, limit: int
+) -> None:
+    """Count a failure of the card; quarantine it at *limit* in a row."""
+    card = models.Device
+    ending = sa.and_(card.failures + 1 >= limit, card.health != 'lost')
+    engine.change(
+        ctx,
+        sa.update(card)
+        .where(card.id == _device_of(operation))
+        .values(
+            health=sa.case(
+                (ending, model.Health.QUARANTINED.value),
+                (
+                    card.health == model.Health.OK.value,
+                    model.Health.SUSPECT.value,
+                ),
+                else_=card.health,
+            ),
+            failures=card.failures + 1,
+        ),
+    )
+
+
+def _set_region(
+    ctx: context.RequestContext,
+    operation: model.Operation,
+    values: dict[str, Any],
+) -> None:
+    engine.change(
+        ctx,
+        sa.update(_REGION)
+        .where(_REGION.uuid == operation.deployable_uuid)
+        .where(_REGION.fence == operation.fence)
+        .where(_REGION.state == model.DeployableState.PROGRAMMING.value)
+        .values(**values),
+    )
+    devices.touch_host(
+        ctx,
+        sa.select(_REGION.host_id).where(
+            _REGION.uuid == operation.deployable_uuid
+        ),
+        reread=True,
+    )
+
+
+def _device_of(operation: model.Operation) -> Any:
+    return (
+        sa.select(_REGION.device_id)
+        .where(_REGION.uuid == operation.deployable_uuid)
+        .scalar_subquery()
+    )
+
+
+@engine.writer
+def take_unfinished(
+    ctx: context.RequestContext, owner: str, lease: float
+) -> list[model.Operation]:
+    """Extend our leases, take over expired ones; all that are ours now."""
+    engine.change(
+        ctx,
+        sa.update(_OP)
+        .where(_UNFINISHED)
+        .where(
+            sa.or_(_OP.lease_owner == owner, _OP.lease_expires < clock.now())
+        )
+        .values(lease_owner=owner, lease_expires=clock.now() + lease),
+    )
+    rows = ctx.session.execute(
+        _QUERY.where(_UNFINISHED).where(_OP.lease_owner == owner)
+    )
+    return [_operation(*row) for row in rows]
+
+
+@engine.reader
+def get(
+    ctx: context.RequestContext, uuid: str, project_id: str | None = None
+) -> model.Operation:
+    """:raises errors.NotFound: No such operation (of that project)."""
+    found = _one(ctx, uuid)
+    if project_id is not None and found.project_id != project_id:
+        raise errors.NotFound(kind='operation', ident=uuid)
+    return found
+
+
+@engine.reader
+def of_claim(
+    ctx: context.RequestContext, claim_uuid: str
+) -> list[model.Operation]:
+    """All of a claim's, oldest first."""
+    rows = ctx.session.execute(
+        _QUERY.where(_OP.claim_uuid == claim_uuid).order_by(_OP.id)
+    )
+    return [_operation(*row) for row in rows]
+
+
+@engine.reader
+def list_page(
+    ctx: context.RequestContext,
+    *,
+    filters: Mapping[str, Any],
+    limit: int,
+    marker: str | None = None,
+    sort_key: str = 'created_at',
+    sort_dir: str = 'desc',
+) -> list[model.Operation]:
+    columns = {
+        'hostname': models.Host.hostname,
+        'deployable_uuid': _REGION.uuid,
+    }
+    query: Any = _QUERY
+    for name, value in filters.items():
+        query = query.where(
+            columns.get(name, getattr(_OP, name, None)) == value
+        )
+    rows = engine.page(
+        ctx,
+        query,
+        _OP,
+        limit=limit,
+        marker=marker,
+        sort_key=getattr(_OP, sort_key),
+        sort_dir=sort_dir,
+    )
+    return [_operation(*row) for row in rows]
+
+
+def _one(ctx: context.RequestContext, uuid: str) -> model.Operation:
+    row = ctx.session.execute(_QUERY.where(_OP.uuid == uuid)).one_or_none()
+    if row is None:
+        raise errors.NotFound(kind='operation', ident=uuid)
+    return _operation(*row)
+
+
+_SAME: Sequence[str] = (
+    'uuid',
+    'fence',
+    'claim_uuid',
+    'project_id',
+    'user_id',
+    'image_uuid',
+    'image_hash_algo',
+    'image_hash_value',
+    'image_size',
+    'image_private',
+    'expected_function',
+    'progress',
+    'step',
+    'detail',
+    'deadline',
+    'lease_owner',
+    'lease_expires',
+    'started_at',
+    'finished_at',
+)
+
+
+def _operation(
+    row: models.Operation,
+    region: models.Deployable,
+    device: models.Device,
+    hostname: str,
+    now: float,
+) -> model.Operation:
+    return model.Operation(
+        kind=model.OperationKind(row.kind),
+        deployable_uuid=region.uuid,
+        deployable=region.name,
+        device=model.PciAddress.parse(device.pci_address),
+        driver=device.driver,
+        hostname=hostname,
+        state=model.OperationState(row.state),
+        wipe_level=model.WipeLevel(row.wipe_level) if row.wipe_level else None,
+        cause=model.Cause(row.cause) if row.cause else None,
+        seconds_left=row.deadline - float(now),
+        created_at=engine.iso(row.created_at),
+        updated_at=engine.iso(row.updated_at),
+        **{name: getattr(row, name) for name in _SAME},
+    )

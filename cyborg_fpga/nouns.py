@@ -1,0 +1,181 @@
+"""The nouns as the database holds them and the API shows them.
+
+What crosses RPC is in :mod:`model`; these are what db functions return.
+Times are ISO 8601 strings in UTC; ``*_id`` of Glance and Keystone are as
+those services write them.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+from cyborg_fpga import model
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """An agent's node.
+
+    :ivar up: Its agent reported within ``[conductor] host_down_after``.
+    :ivar last_seen: Seconds since 1970 by the database's clock.
+    :ivar rp_uuid: Root provider in Placement, None until it is known.
+    """
+
+    uuid: str
+    hostname: str
+    status: model.HostStatus
+    disabled_reason: str | None
+    up: bool
+    layout: model.Layout
+    rp_name: str
+    rp_uuid: str | None
+    boot_id: int
+    report_sequence: int
+    last_seen: float | None
+    created_at: str | None
+    updated_at: str | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """A card."""
+
+    uuid: str
+    hostname: str
+    pci_address: model.PciAddress
+    driver: str
+    type: str
+    vendor: str
+    vendor_id: str
+    product_id: str
+    family: str
+    serial: str | None
+    numa_node: int | None
+    status: model.DeviceStatus
+    health: model.Health
+    failures: int
+    attributes: Mapping[str, str]
+    created_at: str | None
+    updated_at: str | None
+    model: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class AttachHandle:
+    """One PCI function of a deployable; free while *claim_uuid* is None.
+
+    :ivar present: The last report had it.
+    """
+
+    uuid: str
+    pci_address: model.PciAddress
+    kind: model.HandleKind
+    claim_uuid: str | None
+    present: bool = True
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Deployable:
+    """A reconfigurable region with its card's facts beside it.
+
+    :ivar bitstream_id: Image that is loaded, where we loaded it.
+    :ivar bitstream_private: It belongs to one project alone.
+    :ivar wipe_pending: Must be wiped before it is offered again.
+    """
+
+    id: int
+    uuid: str
+    name: str
+    hostname: str
+    device_id: int
+    device_uuid: str
+    device_address: model.PciAddress
+    driver: str
+    vendor: str
+    family: str
+    vendor_id: str
+    product_id: str
+    device_status: model.DeviceStatus
+    health: model.Health
+    numa_node: int | None
+    region_id: str | None
+    resource_class: str
+    rp_name: str
+    rp_uuid: str
+    state: model.DeployableState
+    function_id: str | None
+    bitstream_id: str | None
+    bitstream_private: bool
+    wipe_pending: bool
+    wipe_levels: tuple[model.WipeLevel, ...]
+    fence: int
+    program_fixed: float
+    program_rate: float
+    last_used: float
+    handles: tuple[AttachHandle, ...]
+    created_at: str | None
+    updated_at: str | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Bitstream:
+    """What the catalogue knows of a Glance image with the tag ``FPGA``.
+
+    :ivar uuid: The image's.
+    :ivar public: Usable by everybody, or of a trusted project: may become
+        traits.
+    :ivar usable: False with the *reason* in a sentence.
+    """
+
+    uuid: str
+    name: str
+    status: str
+    visibility: str
+    owner: str | None
+    vendor: str | None
+    type: str | None
+    region_id: str | None
+    function_id: str | None
+    function_name: str | None
+    version: str | None
+    driver: str | None
+    size: int | None
+    checksum: str | None
+    hash_algo: str | None
+    hash_value: str | None
+    public: bool
+    usable: bool
+    reason: str
+    image_updated_at: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What somebody holds. See ``model.ClaimState`` for its life.
+
+    :ivar allocation: ``own``: we made the Placement allocation;
+        ``adopted``: an instance's.
+    :ivar fault_code: With *fault_message*, why it failed or is being undone.
+    """
+
+    id: int
+    uuid: str
+    origin: model.Origin
+    state: model.ClaimState
+    project_id: str | None
+    user_id: str | None
+    hostname: str | None
+    resource_class: str | None
+    type: str | None
+    image_uuid: str | None
+    traits: tuple[str, ...]
+    count: int
+    instance_uuid: str | None
+    allocation: str
+    fault_code: str | None
+    fault_message: str | None
+    addresses: tuple[str, ...]
+    deployable_uuids: tuple[str, ...]
+    operation_uuids: tuple[str, ...]
+    state_changed_at: float
+    created_at: str | None
+    updated_at: str | None
