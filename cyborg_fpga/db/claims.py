@@ -1,8 +1,6 @@
-"""Reads and writes behind a claim. Each function is one transaction.
+"""A claim's life after its reservation. Each function is one transaction.
 
-A claim's handles are taken by compare-and-swap under the rows of their card
-and deployable, always in that order and by rising id, so that neither a
-race nor a deadlock decides.
+How a claim comes to its handles is in :mod:`reservations`.
 """
 
 import collections
@@ -12,7 +10,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from oslo_db import exception as db_exc
 
 from cyborg_fpga import context
 from cyborg_fpga import errors
@@ -41,128 +38,6 @@ _QUERY = sa.select(models.Claim, models.Host.hostname).outerjoin(
     models.Host, models.Host.id == models.Claim.host_id
 )
 _CLAIM, _HANDLE, _REGION = models.Claim, models.AttachHandle, models.Deployable
-
-
-@engine.writer
-def reserve(
-    ctx: context.RequestContext,
-    values: Mapping[str, Any],
-    picks: Mapping[int, int],
-) -> None:
-    """Create a claim that holds *picks*, or change nothing.
-
-    Of any number of concurrent callers, exactly one gets each handle.
-
-    :param values: Columns of the claim; state is ``claiming``.
-    :param picks: How many handles of each deployable (row id).
-    :raises errors.NoCapacity: A deployable has too few free handles, or is
-        being programmed or wiped, or its card is not to be used.
-    """
-    rows = _lock(ctx, picks)
-    host_id = next(iter(rows.values())).host_id
-    ctx.session.execute(
-        sa.insert(_CLAIM).values(
-            state=model.ClaimState.CLAIMING.value,
-            state_changed_at=clock.now(),
-            host_id=host_id,
-            **values,
-        )
-    )
-    claim_id = ctx.session.execute(
-        sa.select(_CLAIM.id).where(_CLAIM.uuid == values['uuid'])
-    ).scalar_one()
-    for region_id, count in sorted(picks.items()):
-        _take(ctx, claim_id, rows[region_id], count)
-
-
-def _lock(
-    ctx: context.RequestContext, picks: Mapping[int, int]
-) -> dict[int, Any]:
-    """Take the rows of the picked deployables and of their cards."""
-    cards = sa.select(_REGION.device_id).where(_REGION.id.in_(picks))
-    for device_id in sorted(set(ctx.session.execute(cards).scalars())):
-        engine.change(
-            ctx,
-            sa.update(models.Device)
-            .where(models.Device.id == device_id)
-            .values(failures=models.Device.failures),
-        )
-    for region_id in sorted(picks):
-        if not engine.change(
-            ctx,
-            sa.update(_REGION)
-            .where(_REGION.id == region_id)
-            .where(_REGION.state == model.DeployableState.IDLE.value)
-            .where(_REGION.wipe_pending.is_(False))
-            .values(last_used=clock.now()),
-        ):
-            raise errors.NoCapacity(reason='one was taken meanwhile')
-    rows = ctx.session.execute(
-        sa.select(_REGION.id, _REGION.host_id, _REGION.device_id)
-        .join(models.Device, models.Device.id == _REGION.device_id)
-        .where(_REGION.id.in_(picks))
-        .where(models.Device.status == model.DeviceStatus.ENABLED.value)
-        .where(models.Device.health.in_(['ok', 'suspect']))
-    )
-    found = {row.id: row for row in rows}
-    if len(found) < len(picks):
-        raise errors.NoCapacity(reason='a card was taken out of use')
-    return found
-
-
-def _take(
-    ctx: context.RequestContext, claim_id: int, region: Any, count: int
-) -> None:
-    """Give *claim_id* that many free handles of a locked deployable."""
-    card = ctx.session.execute(
-        sa.select(
-            _HANDLE.id,
-            _HANDLE.deployable_id,
-            _HANDLE.kind,
-            _HANDLE.claim_id,
-            _HANDLE.present,
-        )
-        .join(_REGION, _REGION.id == _HANDLE.deployable_id)
-        .where(_REGION.device_id == region.device_id)
-        .order_by(_HANDLE.id)
-    ).all()
-    free = [
-        row
-        for row in card
-        if row.deployable_id == region.id
-        and row.claim_id is None
-        and row.present
-    ][:count]
-    if len(free) < count:
-        raise errors.NoCapacity(reason='the last one was taken meanwhile')
-    kinds = {row.kind for row in card if row.claim_id is not None}
-    if kinds - {free[0].kind}:
-        raise errors.NoCapacity(
-            reason='a physical function and its virtual ones are never '
-            'claimed together'
-        )
-    taken = engine.change(
-        ctx,
-        sa.update(_HANDLE)
-        .where(_HANDLE.id.in_([row.id for row in free]))
-        .where(_HANDLE.claim_id.is_(None))
-        .values(claim_id=claim_id),
-    )
-    if taken != count:  # lost a race: run the whole function again
-        raise db_exc.RetryRequest(errors.Conflict())
-
-
-@engine.writer
-def drop(ctx: context.RequestContext, uuid: str) -> None:
-    """Undo :func:`reserve` of a claim that never got further."""
-    claim_id = _id_in_state(ctx, uuid, model.ClaimState.CLAIMING)
-    engine.change(
-        ctx,
-        sa.update(_HANDLE)
-        .where(_HANDLE.claim_id == claim_id)
-        .values(claim_id=None),
-    )
-    engine.change(ctx, sa.delete(_CLAIM).where(_CLAIM.id == claim_id))
 
 
 @engine.writer
@@ -262,7 +137,7 @@ def _mark_wipes(ctx: context.RequestContext, uuid: str) -> None:
 def finish_release(ctx: context.RequestContext, uuid: str) -> None:
     """Free a releasing claim's handles and end it. Repeating is harmless."""
     try:
-        claim_id = _id_in_state(ctx, uuid, model.ClaimState.RELEASING)
+        claim_id = id_in_state(ctx, uuid, model.ClaimState.RELEASING)
     except errors.NotFound:
         return
     # Who is free decides what Placement is told of the host.
@@ -382,9 +257,13 @@ def list_page(
     return _claims(ctx, rows)
 
 
-def _id_in_state(
+def id_in_state(
     ctx: context.RequestContext, uuid: str, state: model.ClaimState
 ) -> int:
+    """Inside a transaction: lock a claim's row and give its id.
+
+    :raises errors.NotFound: No claim in that state.
+    """
     # FOR UPDATE: of two that end one claim, the second finds it ended.
     found = ctx.session.execute(
         sa.select(_CLAIM.id)

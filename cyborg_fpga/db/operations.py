@@ -1,4 +1,7 @@
-"""Durable acts on deployables: created, begun once, finished once."""
+"""Durable acts on deployables: created once, begun once.
+
+How they end is in :mod:`outcomes`.
+"""
 
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -10,7 +13,6 @@ from cyborg_fpga import context
 from cyborg_fpga import errors
 from cyborg_fpga import model
 from cyborg_fpga.db import clock
-from cyborg_fpga.db import devices
 from cyborg_fpga.db import engine
 from cyborg_fpga.db import models
 
@@ -28,7 +30,7 @@ FILTERS = frozenset(
 SORT_KEYS = frozenset({'created_at', 'uuid', 'state'})
 
 _OP, _REGION = models.Operation, models.Deployable
-_UNFINISHED = _OP.state.in_([s.value for s in model.OPERATION_UNFINISHED])
+UNFINISHED = _OP.state.in_([s.value for s in model.OPERATIONUNFINISHED])
 _QUERY = (
     sa.select(_OP, _REGION, models.Device, models.Host.hostname, clock.now())
     .join(_REGION, _REGION.id == _OP.deployable_id)
@@ -86,7 +88,7 @@ def create(
             **values,
         )
     )
-    return _one(ctx, values['uuid'])
+    return one(ctx, values['uuid'])
 
 
 def _refuse_strangers(
@@ -153,170 +155,8 @@ def progress(
         sa.update(_OP)
         .where(_OP.uuid == status.uuid)
         .where(_OP.fence == status.fence)
-        .where(_UNFINISHED)
+        .where(UNFINISHED)
         .values(progress=status.progress, step=status.step),
-    )
-
-
-@engine.writer
-def finish(
-    ctx: context.RequestContext,
-    status: model.OperationStatus,
-    *,
-    quarantine_after: int,
-) -> model.Operation | None:
-    """Record an outcome and what the card holds; None: it had ended before.
-
-    A failure that touched the card leaves the deployable ``unknown`` under a
-    raised fence, until a report that carries it says what is loaded.
-    """
-    state = (
-        model.OperationState.SUCCEEDED
-        if status.succeeded
-        else model.OperationState.FAILED
-    )
-    if status.cause is model.Cause.CANCELLED:
-        state = model.OperationState.CANCELLED
-    if not engine.change(
-        ctx,
-        sa.update(_OP)
-        .where(_OP.uuid == status.uuid)
-        .where(_OP.fence == status.fence)
-        .where(_UNFINISHED)
-        .values(
-            state=state.value,
-            progress=100 if status.succeeded else _OP.progress,
-            step='',
-            cause=status.cause.value if status.cause else None,
-            detail=status.detail[:2000],
-            finished_at=clock.now(),
-        ),
-    ):
-        return None
-    operation = _one(ctx, status.uuid)
-    if status.succeeded:
-        _record_success(ctx, operation, status)
-    else:
-        _record_failure(ctx, operation, status, quarantine_after)
-    return operation
-
-
-def _record_success(
-    ctx: context.RequestContext,
-    operation: model.Operation,
-    status: model.OperationStatus,
-) -> None:
-    values: dict[str, Any] = {
-        'state': model.DeployableState.IDLE.value,
-        'function_id': status.function_id,
-        'last_used': clock.now(),
-    }
-    if operation.kind is model.OperationKind.WIPE:
-        values['wipe_pending'] = False
-        if operation.expected_function != status.function_id:
-            values.update(bitstream_id=None, bitstream_private=False)
-    else:
-        values.update(
-            bitstream_id=operation.image_uuid,
-            bitstream_private=operation.image_private,
-        )
-    _set_region(ctx, operation, values)
-    engine.change(
-        ctx,
-        sa.update(models.Device)
-        .where(models.Device.id == _device_of(operation))
-        .values(
-            failures=0,
-            health=sa.case(
-                (
-                    models.Device.health == model.Health.SUSPECT.value,
-                    model.Health.OK.value,
-                ),
-                else_=models.Device.health,
-            ),
-        ),
-    )
-
-
-def _record_failure(
-    ctx: context.RequestContext,
-    operation: model.Operation,
-    status: model.OperationStatus,
-    quarantine_after: int,
-) -> None:
-    wipe = operation.kind is model.OperationKind.WIPE
-    if status.touched:
-        _set_region(
-            ctx,
-            operation,
-            {
-                'state': model.DeployableState.UNKNOWN.value,
-                'fence': _REGION.fence + 1,
-                'function_id': None,
-                'bitstream_id': None,
-                'bitstream_private': True,
-                'wipe_pending': True,
-            },
-        )
-    else:
-        _set_region(
-            ctx, operation, {'state': model.DeployableState.IDLE.value}
-        )
-    if status.touched or wipe:
-        _blame(ctx, operation, 1 if wipe else quarantine_after)
-
-
-def _blame(
-    ctx: context.RequestContext, operation: model.Operation, limit: int
-) -> None:
-    """Count a failure of the card; quarantine it at *limit* in a row."""
-    card = models.Device
-    ending = sa.and_(card.failures + 1 >= limit, card.health != 'lost')
-    engine.change(
-        ctx,
-        sa.update(card)
-        .where(card.id == _device_of(operation))
-        .values(
-            health=sa.case(
-                (ending, model.Health.QUARANTINED.value),
-                (
-                    card.health == model.Health.OK.value,
-                    model.Health.SUSPECT.value,
-                ),
-                else_=card.health,
-            ),
-            failures=card.failures + 1,
-        ),
-    )
-
-
-def _set_region(
-    ctx: context.RequestContext,
-    operation: model.Operation,
-    values: dict[str, Any],
-) -> None:
-    engine.change(
-        ctx,
-        sa.update(_REGION)
-        .where(_REGION.uuid == operation.deployable_uuid)
-        .where(_REGION.fence == operation.fence)
-        .where(_REGION.state == model.DeployableState.PROGRAMMING.value)
-        .values(**values),
-    )
-    devices.touch_host(
-        ctx,
-        sa.select(_REGION.host_id).where(
-            _REGION.uuid == operation.deployable_uuid
-        ),
-        reread=True,
-    )
-
-
-def _device_of(operation: model.Operation) -> Any:
-    return (
-        sa.select(_REGION.device_id)
-        .where(_REGION.uuid == operation.deployable_uuid)
-        .scalar_subquery()
     )
 
 
@@ -328,14 +168,14 @@ def take_unfinished(
     engine.change(
         ctx,
         sa.update(_OP)
-        .where(_UNFINISHED)
+        .where(UNFINISHED)
         .where(
             sa.or_(_OP.lease_owner == owner, _OP.lease_expires < clock.now())
         )
         .values(lease_owner=owner, lease_expires=clock.now() + lease),
     )
     rows = ctx.session.execute(
-        _QUERY.where(_UNFINISHED).where(_OP.lease_owner == owner)
+        _QUERY.where(UNFINISHED).where(_OP.lease_owner == owner)
     )
     return [_operation(*row) for row in rows]
 
@@ -345,7 +185,7 @@ def get(
     ctx: context.RequestContext, uuid: str, project_id: str | None = None
 ) -> model.Operation:
     """:raises errors.NotFound: No such operation (of that project)."""
-    found = _one(ctx, uuid)
+    found = one(ctx, uuid)
     if project_id is not None and found.project_id != project_id:
         raise errors.NotFound(kind='operation', ident=uuid)
     return found
@@ -393,7 +233,8 @@ def list_page(
     return [_operation(*row) for row in rows]
 
 
-def _one(ctx: context.RequestContext, uuid: str) -> model.Operation:
+def one(ctx: context.RequestContext, uuid: str) -> model.Operation:
+    """Inside a transaction: :func:`get`."""
     row = ctx.session.execute(_QUERY.where(_OP.uuid == uuid)).one_or_none()
     if row is None:
         raise errors.NotFound(kind='operation', ident=uuid)
