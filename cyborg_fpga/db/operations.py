@@ -30,7 +30,7 @@ FILTERS = frozenset(
 SORT_KEYS = frozenset({'created_at', 'uuid', 'state'})
 
 _OP, _REGION = models.Operation, models.Deployable
-UNFINISHED = _OP.state.in_([s.value for s in model.OPERATIONUNFINISHED])
+UNFINISHED = _OP.state.in_([s.value for s in model.OPERATION_UNFINISHED])
 _QUERY = (
     sa.select(_OP, _REGION, models.Device, models.Host.hostname, clock.now())
     .join(_REGION, _REGION.id == _OP.deployable_id)
