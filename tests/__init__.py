@@ -1,0 +1,4 @@
+from oslo_service import backend
+
+# Before anything imports oslo.messaging, which would choose eventlet.
+backend.init_backend(backend.BackendType.THREADING)
