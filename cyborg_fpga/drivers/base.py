@@ -2,6 +2,8 @@
 
 import abc
 import pathlib
+import types
+from collections.abc import Mapping
 from typing import ClassVar
 
 from cyborg_fpga import model
@@ -19,6 +21,10 @@ class Driver(abc.ABC):
 
     #: Name in ``[agent] enabled_drivers`` and in ``devices.driver``.
     name: ClassVar[str]
+
+    #: Region id -> file that leaves the region without a function. The agent
+    #: sets it once from ``[agent] blank_bitstreams`` before the first call.
+    blank_images: Mapping[str, pathlib.Path] = types.MappingProxyType({})
 
     def __init__(self, fs: sysfs.Sysfs) -> None:
         self._fs = fs

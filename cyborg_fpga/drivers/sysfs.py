@@ -1,1 +1,121 @@
-"""The one way in which drivers touch the kernel's files."""
+"""The one way in which drivers touch the kernel's files.
+
+Paths are relative to the two roots, which makes every driver run against a
+simulated host or a captured tree without knowing it. Errors of the kernel
+come out as the :class:`OSError` that they are.
+"""
+
+import ctypes
+import errno
+import fcntl
+import glob
+import mmap
+import os
+import pathlib
+
+
+class Sysfs:
+    """Read and write attributes, call device nodes.
+
+    Safe to share between threads: it keeps nothing open.
+    """
+
+    def __init__(self, sysroot: str = '/sys', devroot: str = '/dev') -> None:
+        self._sysroot = sysroot
+        self._devroot = devroot
+
+    def read(self, path: str) -> str:
+        """Read a text attribute, without the newline that ends it."""
+        return self.read_bytes(path).decode(errors='replace').strip()
+
+    def read_bytes(self, path: str, limit: int = 65536) -> bytes:
+        """Read at most *limit* bytes of an attribute such as ``config``."""
+        with open(self._path(path), 'rb', buffering=0) as attribute:
+            # A sysfs attribute comes whole out of the first read().
+            return attribute.read(limit) or b''
+
+    def write(self, path: str, text: str) -> None:
+        """Write *text* in a single write(), as attributes want it."""
+        fd = os.open(self._path(path), os.O_WRONLY)
+        try:
+            os.write(fd, text.encode())
+        finally:
+            os.close(fd)
+
+    def listdir(self, path: str) -> list[str]:
+        return sorted(os.listdir(self._path(path)))
+
+    def glob(self, pattern: str) -> list[str]:
+        """Paths that match *pattern*, sorted; [] where none does."""
+        self._path(pattern)
+        return sorted(glob.glob(pattern, root_dir=self._sysroot))
+
+    def exists(self, path: str) -> bool:
+        return os.path.exists(self._path(path))
+
+    def readlink(self, path: str) -> str:
+        """The link's own text, e.g. ``../0000:3b:10.0``."""
+        return os.readlink(self._path(path))
+
+    def resolve(self, path: str) -> str:
+        """Where *path* leads once every link is followed, from the root."""
+        return os.path.relpath(
+            os.path.realpath(self._path(path)), os.path.realpath(self._sysroot)
+        )
+
+    def ioctl(
+        self,
+        node: str,
+        request: int,
+        arg: bytes,
+        *,
+        image: pathlib.Path | None = None,
+        offset: int = 0,
+    ) -> None:
+        """Send *request* to the device node; blocks as long as it does.
+
+        :param node: Name below the device root, ``dfl-fme.0``.
+        :param arg: The packed structure; empty passes no argument at all.
+        :param image: Is mapped into memory for the call; the address of its
+            byte *offset* then replaces the last 8 bytes of *arg*.
+        :raises OSError: What the kernel answered, or EINVAL for an *image*
+            that ends before *offset*.
+        """
+        if image is None:
+            self._call(node, request, arg)
+            return
+        with open(image, 'rb') as file:
+            if os.fstat(file.fileno()).st_size <= offset:
+                raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+            # Private and writable only because ctypes hands out addresses
+            # of writable buffers alone; nothing is ever written.
+            with mmap.mmap(
+                file.fileno(), 0, access=mmap.ACCESS_COPY
+            ) as mapping:
+                first = ctypes.c_char.from_buffer(mapping, offset)
+                try:
+                    address = ctypes.addressof(first)
+                    packed = arg[:-8] + address.to_bytes(8, 'little')
+                    self._call(node, request, packed)
+                finally:
+                    # The mapping cannot be closed while it is exported.
+                    del first
+
+    def _call(self, node: str, request: int, arg: bytes) -> None:
+        path = self._below(self._devroot, node)
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            # An immutable argument is what makes Python let other threads
+            # run meanwhile. Requests without argument refuse a pointer.
+            fcntl.ioctl(fd, request, arg or 0)
+        finally:
+            os.close(fd)
+
+    def _path(self, path: str) -> str:
+        return self._below(self._sysroot, path)
+
+    @staticmethod
+    def _below(root: str, path: str) -> str:
+        if path.startswith('/') or '..' in path.split('/'):
+            raise ValueError(f'not below the root: {path!r}')
+        return os.path.join(root, path)

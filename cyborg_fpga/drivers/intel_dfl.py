@@ -1,0 +1,244 @@
+"""Cards behind the kernel's Device Feature List (DFL) drivers.
+
+A card is a PCI function with an FPGA management engine (FME). Its
+reconfigurable regions are its ports; what runs in one says the port's
+``afu_id``. A port belongs to the PF or has been released to a VF, where it
+then shows up with a number of its own.
+"""
+
+import errno
+import pathlib
+import re
+import struct
+from typing import NoReturn
+
+from oslo_log import log as logging
+
+from cyborg_fpga import errors
+from cyborg_fpga import model
+from cyborg_fpga.bitstream import gbs
+from cyborg_fpga.drivers import base
+from cyborg_fpga.drivers import dfl_tree
+from cyborg_fpga.drivers import intel_ids
+
+LOG = logging.getLogger(__name__)
+
+_PORT_RESET = 0xB640
+_FME_PORT_PR = 0xB680
+#: argsz, flags, port id, buffer size, buffer address
+_PORT_PR = struct.Struct('<IIIIQ')
+
+_NAME = re.compile(r'(?P<card>[0-9a-f:.]+)/port(?P<port>[0-9]{1,4})')
+_BLANK = ('0' * 32, 'f' * 32)
+
+_CAUSES = {
+    errno.EBUSY: model.Cause.DEVICE_BUSY,
+    errno.ETIMEDOUT: model.Cause.TIMEOUT,
+    errno.ENODEV: model.Cause.DEVICE_GONE,
+    errno.ENOENT: model.Cause.DEVICE_GONE,
+    errno.ENXIO: model.Cause.DEVICE_GONE,
+}
+
+
+class IntelDFLDriver(base.Driver):
+    """Partial reconfiguration of ports through their card's FME."""
+
+    name = 'intel_dfl'
+
+    def discover(self) -> list[model.DeviceReport]:
+        reports = []
+        for address in dfl_tree.addresses(self._fs):
+            try:
+                report = self._report(address)
+            except OSError as exc:
+                # It went away between two reads.
+                LOG.warning('Skipping card %s: %s', address, exc)
+                continue
+            if report is not None:
+                reports.append(report)
+        return reports
+
+    def program(
+        self, device: model.PciAddress, deployable: str, image: pathlib.Path
+    ) -> None:
+        described = gbs.parse(image)
+        card, port = self._find(device, deployable)
+        try:
+            region = card.region_id(port)
+        except OSError as exc:
+            self._failed(deployable, exc, 'its region id cannot be read')
+        if described.region_id != region:
+            raise errors.DoesNotFit(
+                reason=f'it was made for region {described.region_id}, '
+                f'{deployable} is region {region}'
+            )
+        arg = _PORT_PR.pack(
+            _PORT_PR.size, 0, port, described.payload_size or 0, 0
+        )
+        try:
+            self._fs.ioctl(
+                card.fme_node,
+                _FME_PORT_PR,
+                arg,
+                image=image,
+                offset=described.header_size,
+            )
+        except OSError as exc:
+            self._failed(deployable, exc, card.manager_words())
+
+    def expected_function(self, image: pathlib.Path) -> str | None:
+        return _function(gbs.parse(image).function_id)
+
+    def identify(
+        self, device: model.PciAddress, deployable: str
+    ) -> str | None:
+        card, port = self._find(device, deployable)
+        try:
+            return _function(card.afu_id(port))
+        except OSError as exc:
+            if exc.errno == errno.EBUSY and card.manager_failed():
+                # Not a passing state: a failed load leaves the port in reset.
+                exc = OSError(errno.EIO, 'the port is held in reset')
+            self._failed(deployable, exc, card.manager_words())
+
+    def wipe(
+        self,
+        device: model.PciAddress,
+        deployable: str,
+        level: model.WipeLevel,
+    ) -> None:
+        if level == model.WipeLevel.RESET:
+            self._reset(device, deployable)
+        elif level != model.WipeLevel.NONE:
+            self._blank(device, deployable)
+
+    def _report(self, address: model.PciAddress) -> model.DeviceReport | None:
+        card = dfl_tree.Card(self._fs, address)
+        vendor, product = card.id('vendor'), card.id('device')
+        family = intel_ids.family(vendor, product, card.id('subsystem_device'))
+        if family is None:
+            LOG.debug('No driver knows card %s (%s)', address, vendor)
+            return None
+        return model.DeviceReport(
+            driver=self.name,
+            pci_address=address,
+            vendor=family.vendor,
+            family=family.name,
+            vendor_id=vendor,
+            product_id=product,
+            model=family.model,
+            serial=card.serial(),
+            numa_node=card.numa_node(),
+            health=model.Health.OK if card.healthy() else model.Health.SUSPECT,
+            attributes=card.attributes(),
+            deployables=tuple(
+                self._deployable(card, family, port, handles)
+                for port, handles in sorted(card.handles().items())
+            ),
+        )
+
+    def _deployable(
+        self,
+        card: dfl_tree.Card,
+        family: intel_ids.Family,
+        port: int,
+        handles: tuple[model.PciAddress, ...],
+    ) -> model.DeployableReport:
+        function, readable = None, True
+        try:
+            function = _function(card.afu_id(port))
+        except OSError as exc:
+            LOG.debug('Port %s of %s: %s', port, card.address, exc)
+            readable = False
+        try:
+            region = card.region_id(port)
+        except OSError:
+            region = None
+        levels: tuple[model.WipeLevel, ...] = (model.WipeLevel.RESET,)
+        if region in self.blank_images:
+            levels += (model.WipeLevel.CLEAR, model.WipeLevel.BLANK)
+        return model.DeployableReport(
+            name=f'{card.address}/port{port}',
+            handles=handles,
+            handle_kind=(
+                model.HandleKind.PF
+                if handles == (card.address,)
+                else model.HandleKind.VF
+            ),
+            region_id=region,
+            function_id=function,
+            readable=readable,
+            program_fixed=family.program_fixed,
+            program_rate=family.program_rate,
+            wipe_levels=levels,
+        )
+
+    def _find(
+        self, device: model.PciAddress, deployable: str
+    ) -> tuple[dfl_tree.Card, int]:
+        match = _NAME.fullmatch(deployable)
+        if match and match['card'] == str(device):
+            try:
+                card = dfl_tree.Card(self._fs, device)
+                if int(match['port']) in card.ports():
+                    return card, int(match['port'])
+            except OSError as exc:
+                self._failed(deployable, exc, 'the card cannot be read')
+        raise errors.DeviceFailed(
+            deployable=deployable,
+            cause=model.Cause.DEVICE_GONE,
+            detail=f'card {device} has no such region',
+        )
+
+    def _reset(self, device: model.PciAddress, deployable: str) -> None:
+        card, port = self._find(device, deployable)
+        nodes = card.port_nodes(port)
+        if not nodes:
+            raise errors.DeviceFailed(
+                deployable=deployable,
+                cause=model.Cause.DEVICE_BUSY,
+                detail='the port has no device node; is it given to a guest?',
+            )
+        for node in nodes:
+            try:
+                self._fs.ioctl(node, _PORT_RESET, b'')
+            except OSError as exc:
+                self._failed(deployable, exc, f'reset of {node}')
+
+    def _blank(self, device: model.PciAddress, deployable: str) -> None:
+        card, port = self._find(device, deployable)
+        try:
+            image = self.blank_images[card.region_id(port)]
+        except (OSError, KeyError) as exc:
+            raise errors.DeviceFailed(
+                deployable=deployable,
+                cause=model.Cause.IMAGE_UNAVAILABLE,
+                detail='no blank bitstream is configured for its region',
+            ) from exc
+        try:
+            self.program(device, deployable, image)
+            wanted = self.expected_function(image)
+        except errors.InvalidInput as exc:
+            raise errors.DeviceFailed(
+                deployable=deployable,
+                cause=model.Cause.IMAGE_CORRUPT,
+                detail=f'blank bitstream: {exc.message}',
+            ) from exc
+        found = self.identify(device, deployable)
+        if found != wanted:
+            raise errors.DeviceFailed(
+                deployable=deployable,
+                cause=model.Cause.READBACK_MISMATCH,
+                detail=f'function {found} after a blank bitstream',
+            )
+
+    def _failed(self, deployable: str, exc: OSError, words: str) -> NoReturn:
+        cause = _CAUSES.get(exc.errno or 0, model.Cause.DEVICE_ERROR)
+        detail = '; '.join(filter(None, (exc.strerror or str(exc), words)))
+        raise errors.DeviceFailed(
+            deployable=deployable, cause=cause, detail=detail
+        ) from exc
+
+
+def _function(afu_id: str) -> str | None:
+    return None if afu_id in _BLANK else afu_id

@@ -1,0 +1,153 @@
+"""The part of the agent that runs with privileges, all of it.
+
+What crosses over are kinds, numbers and names from short lists, never a
+path: paths are made here, below roots that are set once. Whoever takes over
+the unprivileged agent can so do to FPGA cards what it could anyway, and
+nothing else to the host.
+"""
+
+import errno
+import os
+import pathlib
+import re
+from typing import NamedTuple
+
+from oslo_privsep import capabilities
+from oslo_privsep import priv_context
+
+from cyborg_fpga import model
+from cyborg_fpga.drivers import sysfs
+
+default = priv_context.PrivContext(
+    'cyborg_fpga',
+    cfg_section='cyborg_fpga_privileged',
+    pypath=f'{__name__}.default',
+    capabilities=[
+        capabilities.CAP_DAC_OVERRIDE,
+        capabilities.CAP_SYS_ADMIN,
+        capabilities.CAP_SYS_RAWIO,
+    ],
+)
+
+
+class _Roots(NamedTuple):
+    sysroot: str
+    devroot: str
+    cache: str
+
+
+class _Request(NamedTuple):
+    kind: str
+    length: int
+    image: bool
+
+
+#: Request number -> the kind of node it is for, its argument's length and
+#: whether it loads an image.
+_REQUESTS = {
+    0xB640: _Request('dfl-port', 0, False),
+    0xB680: _Request('dfl-fme', 24, True),
+}
+#: Attributes of a PCI function that may be written.
+_ATTRIBUTES = ('reset', 'sriov_numvfs')
+
+_NODE = re.compile('(?P<kind>dfl-fme|dfl-port)[.](?P<number>[0-9]{1,6})')
+_ATTRIBUTE = re.compile(
+    'bus/pci/devices/(?P<address>[0-9a-f:.]+)/(?P<name>[a-z_]+)'
+)
+_IMAGE = re.compile('[0-9A-Za-z][0-9A-Za-z._-]{0,254}')
+
+#: Of this process; set once by :func:`_set_roots`.
+_roots: list[_Roots] = []
+
+
+class PrivilegedSysfs(sysfs.Sysfs):
+    """Reads itself and lets the privileged side write and call.
+
+    :param cache: The only directory that images may lie in, blank ones
+        included.
+    """
+
+    def __init__(self, sysroot: str, devroot: str, *, cache: str) -> None:
+        super().__init__(sysroot, devroot)
+        self._cache = pathlib.Path(cache)
+        _set_roots(sysroot, devroot, cache)
+
+    def write(self, path: str, text: str) -> None:
+        match = _ATTRIBUTE.fullmatch(path)
+        if match is None:
+            raise _refused(path)
+        _write(match['address'], match['name'], text)
+
+    def ioctl(
+        self,
+        node: str,
+        request: int,
+        arg: bytes,
+        *,
+        image: pathlib.Path | None = None,
+        offset: int = 0,
+    ) -> None:
+        match = _NODE.fullmatch(node)
+        if match is None:
+            raise _refused(node)
+        name = None
+        if image is not None:
+            if image.parent != self._cache:
+                raise _refused(str(image))
+            name = image.name
+        _ioctl(match['kind'], int(match['number']), request, arg, name, offset)
+
+
+@default.entrypoint
+def _set_roots(sysroot: str, devroot: str, cache: str) -> None:
+    wanted = _Roots(sysroot, devroot, cache)
+    if not _roots:
+        _roots.append(wanted)
+    elif _roots[0] != wanted:
+        raise _refused('roots that are set already')
+
+
+@default.entrypoint
+def _write(address: str, name: str, text: str) -> None:
+    if name not in _ATTRIBUTES:
+        raise _refused(name)
+    function = model.PciAddress.parse(address)
+    _fs().write(f'bus/pci/devices/{function}/{name}', text)
+
+
+@default.entrypoint
+def _ioctl(
+    kind: str,
+    number: int,
+    request: int,
+    arg: bytes,
+    image: str | None,
+    offset: int,
+) -> None:
+    expected = _REQUESTS.get(request)
+    # Without an image the argument would name an address in this process.
+    if expected != _Request(kind, len(arg), image is not None):
+        raise _refused(f'{kind} request {request:#x}')
+    path = None if image is None else _image(image)
+    _fs().ioctl(f'{kind}.{int(number)}', request, arg, image=path,
+                offset=offset)  # fmt: skip
+
+
+def _image(name: str) -> pathlib.Path:
+    path = pathlib.Path(_roots[0].cache) / name
+    if not _IMAGE.fullmatch(name) or path.is_symlink():
+        raise _refused(name)
+    return path
+
+
+def _fs() -> sysfs.Sysfs:
+    if not _roots:
+        raise _refused('a call before the roots are set')
+    return sysfs.Sysfs(_roots[0].sysroot, _roots[0].devroot)
+
+
+def _refused(what: str) -> PermissionError:
+    return PermissionError(
+        errno.EACCES, f'{os.strerror(errno.EACCES)}: {what}'
+    )
