@@ -10,6 +10,7 @@ from typing import Any
 from oslo_config import cfg
 from oslo_db import options as db_options
 from oslo_log import log as logging
+from oslo_middleware import cors
 from oslo_policy import opts as policy_opts
 
 from cyborg_fpga.conf import agent
@@ -19,9 +20,10 @@ from cyborg_fpga.conf import conductor
 from cyborg_fpga.conf import glance
 from cyborg_fpga.conf import placement
 
+_CORS_HEADERS = ['OpenStack-API-Version', 'X-OpenStack-Request-ID']
 _MODULES = (agent, api, bitstream, conductor, glance, placement)
 
-DEFAULT_OPTS = [
+DEFAULT_OPTS: list[cfg.Opt] = [
     cfg.HostAddressOpt(
         'host',
         default=socket.gethostname(),
@@ -55,3 +57,8 @@ def list_opts() -> list[tuple[Any, list[cfg.Opt]]]:
 def set_defaults() -> None:
     """Defaults of libraries that we change, for sample files too."""
     policy_opts.set_defaults(cfg.CONF, 'policy.yaml')
+    cors.set_defaults(
+        allow_headers=['X-Auth-Token', *_CORS_HEADERS],
+        expose_headers=['Location', *_CORS_HEADERS],
+        allow_methods=['GET', 'POST', 'PATCH', 'DELETE'],
+    )

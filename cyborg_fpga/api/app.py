@@ -1,0 +1,45 @@
+"""Put the WSGI application together."""
+
+from typing import Any
+
+import oslo_messaging as messaging
+import pecan
+from oslo_config import cfg
+from oslo_middleware import cors
+from oslo_middleware import http_proxy_to_wsgi
+from oslo_middleware import request_id
+
+from cyborg_fpga import policy
+from cyborg_fpga.api import auth
+from cyborg_fpga.api import faults
+from cyborg_fpga.api import handler
+from cyborg_fpga.api import routes
+from cyborg_fpga.api import sizelimit
+from cyborg_fpga.rpc import conductor
+
+
+def make_app(conf: cfg.ConfigOpts, transport: messaging.Transport) -> Any:
+    """The API as *conf* says, asking conductors through *transport*.
+
+    The database must have been configured with ``db.engine.configure``.
+    """
+    services = handler.Services(
+        conf=conf,
+        conductor=conductor.ConductorAPI(
+            transport, timeout=conf.api.conductor_timeout
+        ),
+        policy=policy.Policy(conf),
+    )
+    app: Any = pecan.make_app(
+        routes.Root(routes.table(services)),
+        use_context_locals=False,
+        # Host names have dots.
+        guess_content_type_from_ext=False,
+        request_cls=routes.Request,
+    )
+    app = auth.protect(app, conf)
+    app = sizelimit.SizeLimit(app, conf.api.max_body_bytes)
+    app = faults.Barrier(app)
+    app = request_id.RequestId(app, conf)
+    app = http_proxy_to_wsgi.HTTPProxyToWSGI(app, conf)
+    return cors.CORS(app, conf)

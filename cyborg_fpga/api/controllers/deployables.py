@@ -1,0 +1,106 @@
+"""``/v2/deployables``: regions that can be programmed and handed out."""
+
+from typing import Any
+
+from oslo_serialization import jsonutils
+
+from cyborg_fpga import errors
+from cyborg_fpga import nouns
+from cyborg_fpga.api import handler
+from cyborg_fpga.api import paging
+from cyborg_fpga.api.schemas import deployables as schema
+from cyborg_fpga.db import deployables
+from cyborg_fpga.policies import claims as claim_policies
+from cyborg_fpga.policies import deployables as policies
+
+
+class Deployables(handler.Controller):
+    @handler.expose(query=schema.QUERY, answers={200: schema.DEPLOYABLES})
+    def index(self, call: handler.Call) -> dict[str, Any]:
+        call.authorize(policies.GET_ALL)
+        return paging.page(call, 'deployables', deployables.list_page, _shown)
+
+    @handler.expose(answers={200: schema.DEPLOYABLE})
+    def show(self, call: handler.Call, uuid: str) -> dict[str, Any]:
+        call.authorize(policies.GET_ONE)
+        return _shown(call, deployables.get(call.ctx, _uuid(uuid)))
+
+    @handler.expose(body=schema.PROGRAM, answers={200: schema.DEPLOYABLE})
+    def program(
+        self, call: handler.Call, uuid: str, again: str | None = None
+    ) -> handler.Answer:
+        """Start loading an image into a deployable that nobody has claimed.
+
+        Answers before the work is done: ``Location`` is the operation.
+        """
+        call.authorize(policies.PROGRAM)
+        if again not in (None, uuid):
+            raise errors.NotFound(kind='resource', ident='at this URL')
+        deployable = deployables.get(call.ctx, _uuid(uuid))
+        image = handler.canonical(call.body[0]['value'][0]['image_uuid'])
+        operation = self.services.conductor.program(
+            call.ctx, deployable.uuid, str(image)
+        )
+        return handler.Answer(
+            status=200,
+            data=_shown(call, deployables.get(call.ctx, deployable.uuid)),
+            headers={'Location': call.link('operations', operation.uuid)},
+        )
+
+
+def _uuid(text: str) -> str:
+    """:raises errors.InvalidInput: As Cyborg: these must be UUIDs."""
+    uuid = handler.canonical(text)
+    if uuid is None:
+        raise errors.InvalidInput(
+            f"Invalid input for field/attribute uuid. Value: '{text[:64]}'. "
+            'unable to convert to uuid. Error: Expected a uuid but received '
+            f'{text[:64]}.'
+        )
+    return uuid
+
+
+def _shown(call: handler.Call, region: nouns.Deployable) -> dict[str, Any]:
+    whose = call.may(claim_policies.GET_ALL_PROJECTS)
+    bookmark = f'{call.base_url}/deployables/{region.uuid}'
+    return {
+        'uuid': region.uuid,
+        # We have no nested deployables.
+        'parent_id': None,
+        'root_id': None,
+        'name': region.name,
+        'num_accelerators': len(region.handles),
+        'device_id': region.device_id,
+        'attributes_list': jsonutils.dumps([{'rc': region.resource_class}]),
+        'rp_uuid': region.rp_uuid,
+        'driver_name': region.driver,
+        'bitstream_id': region.bitstream_id,
+        'device_uuid': region.device_uuid,
+        'device_address': str(region.device_address),
+        'hostname': region.hostname,
+        'state': region.state.value,
+        'health': region.health.value,
+        'resource_class': region.resource_class,
+        'rp_name': region.rp_name,
+        'region_id': region.region_id,
+        'function_id': region.function_id,
+        'wipe_pending': region.wipe_pending,
+        'handles': [_handle(handle, whose) for handle in region.handles],
+        'links': [
+            *call.self_link('deployables', region.uuid),
+            {'href': bookmark, 'rel': 'bookmark'},
+        ],
+        'created_at': region.created_at,
+        'updated_at': region.updated_at,
+    }
+
+
+def _handle(handle: nouns.AttachHandle, whose: bool) -> dict[str, Any]:
+    return {
+        'uuid': handle.uuid,
+        'pci_address': str(handle.pci_address),
+        'kind': handle.kind.value,
+        'claimed': handle.claim_uuid is not None,
+        'claim_uuid': handle.claim_uuid if whose else None,
+        'present': handle.present,
+    }

@@ -1,0 +1,129 @@
+"""Every URL of the service. To add an endpoint, start here.
+
+Pecan's object dispatch is replaced by one visible table: the URL you grep
+for is the URL you find.
+"""
+
+import re
+from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
+
+import pecan
+import webob.multidict
+
+from cyborg_fpga import errors
+from cyborg_fpga.api import handler
+from cyborg_fpga.api import versions
+from cyborg_fpga.api.controllers import bitstreams
+from cyborg_fpga.api.controllers import claims
+from cyborg_fpga.api.controllers import deployables
+from cyborg_fpga.api.controllers import devices
+from cyborg_fpga.api.controllers import discovery
+from cyborg_fpga.api.controllers import hosts
+from cyborg_fpga.api.controllers import operations
+
+Routes = Mapping[str, Mapping[str, Callable[..., Any]]]
+
+
+def table(services: handler.Services) -> Routes:
+    root = discovery.Discovery(services)
+    b = bitstreams.Bitstreams(services)
+    c = claims.Claims(services)
+    d = deployables.Deployables(services)
+    v = devices.Devices(services)
+    h = hosts.Hosts(services)
+    o = operations.Operations(services)
+    return {
+        '/': {'GET': root.versions},
+        '/v2': {'GET': root.v2},
+        '/v2/bitstreams': {'GET': b.index},
+        '/v2/bitstreams/{uuid}': {'GET': b.show},
+        '/v2/claims': {'GET': c.index, 'POST': c.create},
+        '/v2/claims/{uuid}': {'GET': c.show, 'DELETE': c.delete},
+        '/v2/claims/{uuid}/program': {'POST': c.program, 'PATCH': c.program},
+        '/v2/deployables': {'GET': d.index},
+        '/v2/deployables/{uuid}': {'GET': d.show},
+        '/v2/deployables/{uuid}/program': {'PATCH': d.program},
+        # openstacksdk appends the uuid a second time.
+        '/v2/deployables/{uuid}/program/{again}': {'PATCH': d.program},
+        '/v2/devices': {'GET': v.index},
+        '/v2/devices/{uuid}': {'GET': v.show},
+        '/v2/devices/{uuid}/disable': {'POST': v.disable},
+        '/v2/devices/{uuid}/enable': {'POST': v.enable},
+        '/v2/hosts': {'GET': h.index},
+        '/v2/hosts/{name}': {'GET': h.show, 'PATCH': h.update},
+        '/v2/hosts/{name}/disable': {'POST': h.disable},
+        '/v2/hosts/{name}/enable': {'POST': h.enable},
+        '/v2/operations': {'GET': o.index},
+        '/v2/operations/{uuid}': {'GET': o.show},
+        '/v2/operations/{uuid}/cancel': {'POST': o.cancel},
+        '/v2/types': {'GET': b.types},
+    }
+
+
+class Request(pecan.Request):
+    """A request whose body and query Pecan takes for empty.
+
+    It would read both to fill a method's arguments from them; ours are read
+    once, by :mod:`handler`, and nothing in them picks a method.
+    """
+
+    GET = params = webob.multidict.NoVars()
+    json: Mapping[str, Any] = {}
+
+
+class Root:
+    """Pecan's root object: looks a request up in the table."""
+
+    def __init__(self, routes: Routes) -> None:
+        self._routes = [(_segments(url), m) for url, m in routes.items()]
+
+    @pecan.expose()
+    def _route(self, args: list[str], request: Any) -> Any:
+        # What a client accepts is not asked: we only have JSON.
+        request.pecan['content_type'] = 'application/json'
+        path = _canonical(args)
+        if path:
+            versions.negotiate(request)
+        for pattern, methods in self._routes:
+            values = _match(pattern, path)
+            if values is not None:
+                return _method(methods, request.method), values
+        raise errors.NotFound(kind='resource', ident='at this URL')
+
+
+def _segments(url: str) -> list[str]:
+    return [part for part in url.split('/') if part]
+
+
+def _canonical(args: list[str]) -> list[str]:
+    """The path with its version, without a slash at its end."""
+    path = args[:-1] if args and not args[-1] else list(args)
+    if path and not re.fullmatch(r'v\d.*', path[0]):
+        return ['v2', *path]
+    return path
+
+
+def _match(pattern: list[str], path: list[str]) -> list[str] | None:
+    if len(pattern) != len(path):
+        return None
+    values = []
+    for wanted, given in zip(pattern, path, strict=True):
+        if wanted.startswith('{'):
+            if not given:
+                return None
+            values.append(given)
+        elif wanted != given:
+            return None
+    return values
+
+
+def _method(methods: Mapping[str, Any], method: str) -> Any:
+    # The server leaves the body out.
+    wanted = 'GET' if method == 'HEAD' else method
+    if wanted not in methods:
+        raise errors.MethodNotAllowed(
+            method=method[:16], allow=', '.join(sorted(methods))
+        )
+    return methods[wanted]

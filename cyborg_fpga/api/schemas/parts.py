@@ -1,0 +1,96 @@
+r"""Pieces that several schemas share.
+
+Patterns end in ``\Z``: in Python ``$`` also matches before a last newline.
+"""
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+from typing import Any
+
+Schema = dict[str, Any]
+#: Oldest first: (minor version from which it applies, schema).
+Versions = list[tuple[int, Schema]]
+
+UUID: Schema = {'type': 'string', 'format': 'uuid'}
+UUID_OR_NULL: Schema = {'type': ['string', 'null'], 'format': 'uuid'}
+TEXT: Schema = {'type': 'string'}
+TEXT_OR_NULL: Schema = {'type': ['string', 'null']}
+TIME_OR_NULL: Schema = {
+    'type': ['string', 'null'],
+    'pattern': r'^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00\Z',
+}
+#: Names: of hosts, bitstreams, classes. Printable ASCII.
+NAME: Schema = {'type': 'string', 'pattern': r'^[!-~]{1,255}\Z'}
+TYPE: Schema = {'type': 'string', 'pattern': r'^[a-z0-9_]{1,32}\Z'}
+TRAIT: Schema = {'type': 'string', 'pattern': r'^[A-Z0-9_]{1,255}\Z'}
+PCI_ADDRESS: Schema = {
+    'type': 'string',
+    'pattern': r'^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]\Z',
+}
+BOOLEAN_TEXT: Schema = {'enum': ['true', 'false', 'True', 'False']}
+
+LINKS: Schema = {
+    'type': 'array',
+    'items': {
+        'type': 'object',
+        'properties': {
+            'rel': {'enum': ['self', 'bookmark', 'next']},
+            'href': {'type': 'string', 'format': 'uri'},
+        },
+        'required': ['rel', 'href'],
+        'additionalProperties': False,
+    },
+}
+
+
+def closed(properties: Mapping[str, Schema]) -> Schema:
+    """An object with just these members, all of them there."""
+    return {
+        'type': 'object',
+        'properties': dict(properties),
+        'required': sorted(properties),
+        'additionalProperties': False,
+    }
+
+
+def query(properties: Mapping[str, Schema] | None = None) -> Schema:
+    """A query string that may have just these parameters."""
+    return {
+        'type': 'object',
+        'properties': dict(properties or {}),
+        'additionalProperties': False,
+    }
+
+
+#: No parameters.
+NO_QUERY = query()
+#: A body that says nothing; it may be left out.
+NO_BODY: Schema = {'type': 'object', 'maxProperties': 0}
+
+
+def page_query(
+    sort_keys: Iterable[str], filters: Mapping[str, Schema]
+) -> Schema:
+    """The query string of a list."""
+    return query(
+        {
+            'limit': {'type': 'string', 'pattern': r'^[1-9][0-9]{0,8}\Z'},
+            'marker': UUID,
+            'sort_key': {'enum': sorted(sort_keys)},
+            'sort_dir': {'enum': ['asc', 'desc']},
+            **filters,
+        }
+    )
+
+
+def page(collection: str, item: Schema) -> Schema:
+    """A list's answer."""
+    return {
+        'type': 'object',
+        'properties': {
+            collection: {'type': 'array', 'items': item},
+            f'{collection}_links': LINKS,
+        },
+        'required': [collection],
+        'additionalProperties': False,
+    }

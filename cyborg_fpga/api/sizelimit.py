@@ -1,0 +1,54 @@
+"""Refuse request bodies that are too large, before they are read."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from cyborg_fpga import errors
+
+
+class SizeLimit:
+    """oslo.middleware's limiter with our error document."""
+
+    def __init__(self, app: Any, limit: int) -> None:
+        self._app = app
+        self._limit = limit
+
+    def __call__(self, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
+        length = environ.get('CONTENT_LENGTH') or '0'
+        if not (length.isascii() and length.isdecimal()):
+            raise errors.InvalidInput(reason='Content-Length is no number')
+        if int(length) > self._limit:
+            raise errors.TooLarge(limit=self._limit)
+        # A chunked body does not say its length beforehand.
+        environ['wsgi.input'] = _Reader(environ['wsgi.input'], self._limit)
+        answer: Iterable[bytes] = self._app(environ, start)
+        return answer
+
+
+class _Reader:
+    def __init__(self, stream: Any, limit: int) -> None:
+        self._stream = stream
+        self._limit = limit
+        self._left = limit
+
+    def _counted(self, chunk: bytes) -> bytes:
+        self._left -= len(chunk)
+        if self._left < 0:
+            raise errors.TooLarge(limit=self._limit)
+        return chunk
+
+    def read(self, size: int | None = -1) -> bytes:
+        wanted = self._left + 1
+        if size is not None and 0 <= size < wanted:
+            wanted = size
+        return self._counted(self._stream.read(wanted))
+
+    def readline(self, size: int | None = -1) -> bytes:
+        wanted = self._left + 1
+        if size is not None and 0 <= size < wanted:
+            wanted = size
+        return self._counted(self._stream.readline(wanted))
+
+    def __iter__(self) -> Iterable[bytes]:
+        while line := self.readline():
+            yield line

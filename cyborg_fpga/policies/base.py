@@ -1,0 +1,53 @@
+"""The words that rules are made of. Names and meanings are Cyborg's, so
+that an operator's overrides of them go on to work.
+"""
+
+from oslo_policy import policy
+
+ADMIN = 'rule:admin_api'
+PROJECT_READER_OR_ADMIN = 'rule:project_reader_or_admin'
+PROJECT_MEMBER_OR_ADMIN = 'rule:project_member_or_admin'
+PROJECT_MANAGER_OR_ADMIN = 'rule:project_manager_or_admin'
+
+#: No rule answers a system-scoped token: cards are given to projects.
+SCOPES = ['project']
+
+
+def rule(
+    name: str, check: str, description: str, *operations: str
+) -> policy.DocumentedRuleDefault:
+    """A documented rule; *operations* are written ``'GET /v2/claims'``."""
+    pairs = [text.split(' ', 1) for text in operations]
+    return policy.DocumentedRuleDefault(
+        name=name,
+        check_str=check,
+        description=description,
+        operations=[{'method': m, 'path': path} for m, path in pairs],
+        scope_types=SCOPES,
+    )
+
+
+def _of_role(role: str) -> list[policy.RuleDefault]:
+    return [
+        policy.RuleDefault(
+            f'project_{role}_api',
+            f'role:{role} and project_id:%(project_id)s',
+            description=f"Who has the role {role} in the target's project.",
+        ),
+        policy.RuleDefault(
+            f'project_{role}_or_admin',
+            f'rule:project_{role}_api or rule:admin_api',
+            description=f"Who has the role {role} in the target's project, "
+            'and the administrators.',
+        ),
+    ]
+
+
+RULES = [
+    policy.RuleDefault(
+        'admin_api', 'role:admin', description='The administrators.'
+    ),
+    *_of_role('reader'),
+    *_of_role('member'),
+    *_of_role('manager'),
+]
