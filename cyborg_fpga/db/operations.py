@@ -192,6 +192,18 @@ def get(
 
 
 @engine.reader
+def queued(ctx: context.RequestContext, device_id: int) -> int:
+    """How many unfinished operations a card has."""
+    return ctx.session.execute(
+        sa.select(sa.func.count())
+        .select_from(_OP)
+        .join(_REGION, _REGION.id == _OP.deployable_id)
+        .where(_REGION.device_id == device_id)
+        .where(UNFINISHED)
+    ).scalar_one()
+
+
+@engine.reader
 def of_claim(
     ctx: context.RequestContext, claim_uuid: str
 ) -> list[model.Operation]:

@@ -1,0 +1,287 @@
+"""``cyborg-fpga-allinone``: the whole service on one machine, no hardware.
+
+API, conductor and agent are threads of this process, with SQLite and
+in-process messaging. Beside it run one process with real Placement and
+Glance and one with the simulated cards. ``demo`` runs the tutorial against
+them and ends.
+"""
+
+import argparse
+import json
+import pathlib
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+from oslo_config import cfg
+from oslo_log import log as logging
+
+from cyborg_fpga import context
+from cyborg_fpga.cmd import agent
+from cyborg_fpga.cmd import api
+from cyborg_fpga.cmd import conductor
+from cyborg_fpga.cmd import demo
+from cyborg_fpga.cmd import service
+from cyborg_fpga.db import engine
+from cyborg_fpga.db import hosts
+from cyborg_fpga.db import schema
+from cyborg_fpga.simulator import cloud
+
+LOG = logging.getLogger(__name__)
+
+HOSTNAME = 'node1'
+
+_READY_SECONDS = 60
+_PORTS = {'accelerator': 6666, 'placement': 8778, 'image': 9292}
+
+_CONFIG = """\
+[DEFAULT]
+host = {hostname}
+transport_url = fake://
+log_file = {dir}/cyborg-fpga.log
+[database]
+connection = sqlite:///{dir}/cyborg-fpga.db
+[api]
+host_ip = 127.0.0.1
+port = {port}
+auth_strategy = noauth
+[agent]
+enabled_drivers = intel_dfl
+simulator = {dir}/host
+state_path = {dir}/agent
+cache_path = {dir}/cache
+report_interval = 5
+blank_bitstreams = {blanks}
+[conductor]
+reconcile_interval = 1
+host_down_after = 30
+[bitstream]
+sync_interval = 2
+[placement]
+create_root_provider = true
+auth_type = admin_token
+token = admin
+endpoint = {placement}
+endpoint_override = {placement}
+[glance]
+auth_type = admin_token
+token = admin
+endpoint = {image}
+endpoint_override = {image}
+"""
+
+
+class AllInOne:
+    """Everything under one directory; started and stopped as one."""
+
+    def __init__(
+        self, folder: pathlib.Path, scenario: pathlib.Path | None = None
+    ) -> None:
+        self.folder = folder
+        self.endpoints: dict[str, str] = {}
+        self._scenario = scenario
+        self._cards: subprocess.Popen[str] | None = None
+        self._cloud: cloud.Cloud | None = None
+        self._services: list[Any] = []
+
+    def start(self) -> None:
+        """Return once the first report is in Placement.
+
+        :raises RuntimeError: It did not come up, and why.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._cards = self._start_cards()
+        self._cloud = cloud.Cloud(
+            self.folder / 'cloud',
+            placement_port=_free_port(_PORTS['placement']),
+            image_port=_free_port(_PORTS['image']),
+        )
+        self.endpoints = dict(self._cloud.start())
+        self._await_cards(self._cards)
+        port = _free_port(_PORTS['accelerator'])
+        self.endpoints['accelerator'] = f'http://127.0.0.1:{port}/v2'
+        self._configure(port)
+        schema.upgrade()
+        for build in (conductor.build, agent.build, api.Server):
+            started = build(cfg.CONF)
+            self._services.append(started)
+            started.start()
+        self._await_report()
+        self._write_files()
+
+    def stop(self) -> None:
+        """End everything that :meth:`start` started; the files stay."""
+        for started in reversed(self._services):
+            started.stop()
+        self._services.clear()
+        if self._cloud is not None:
+            self._cloud.stop()
+        if self._cards is not None:
+            self._cards.terminate()
+            try:
+                self._cards.wait(10)
+            except subprocess.TimeoutExpired:
+                self._cards.kill()
+                self._cards.wait()
+
+    def _start_cards(self) -> subprocess.Popen[str]:
+        command = [
+            sys.executable,
+            '-m',
+            'cyborg_fpga.cmd.simulator',
+            'run',
+            str(self.folder / 'host'),
+        ]
+        if self._scenario is not None:
+            command += ['--scenario', str(self._scenario)]
+        return subprocess.Popen(  # noqa: S603 (our own module)
+            command, stdout=subprocess.PIPE, text=True
+        )
+
+    def _await_cards(self, cards: subprocess.Popen[str]) -> None:
+        line = cards.stdout.readline() if cards.stdout else ''
+        if not line.startswith('ready'):
+            cards.wait(5)
+            raise RuntimeError('the simulated cards did not start')
+
+    def _configure(self, port: int) -> None:
+        blanks = ','.join(
+            f'{path.stem}:{path}'
+            for path in sorted((self.folder / 'host' / 'blank').glob('*.gbs'))
+        )
+        file = self.folder / 'cyborg-fpga.conf'
+        file.write_text(
+            _CONFIG.format(
+                hostname=HOSTNAME,
+                dir=self.folder,
+                port=port,
+                blanks=blanks,
+                placement=self.endpoints['placement'],
+                image=self.endpoints['image'],
+            )
+        )
+        service.configure(
+            cfg.CONF, 'cyborg-fpga-allinone', ['--config-file', str(file)]
+        )
+        engine.configure(cfg.CONF)
+
+    def _await_report(self) -> None:
+        end = time.monotonic() + _READY_SECONDS
+        ctx = context.service()
+        while time.monotonic() < end:
+            if hosts.list_page(
+                ctx, filters={'hostname': HOSTNAME}, limit=1
+            ) and hosts.placement_digest(ctx, HOSTNAME):
+                return
+            time.sleep(0.05)
+        raise RuntimeError(
+            f'no report reached Placement; see {self.folder}/cyborg-fpga.log'
+        )
+
+    def _write_files(self) -> None:
+        (self.folder / 'endpoints.json').write_text(
+            json.dumps(self.endpoints, indent=2) + '\n'
+        )
+        clouds = {
+            'allinone': self._cloud_entry('admin'),
+            'allinone-member': self._cloud_entry('alice:demo:member,reader'),
+            'allinone-stranger': self._cloud_entry(
+                'mallory:other:member,reader'
+            ),
+        }
+        (self.folder / 'clouds.yaml').write_text(
+            yaml.safe_dump({'clouds': clouds})
+        )
+
+    def _cloud_entry(self, token: str) -> dict[str, Any]:
+        return {
+            'auth_type': 'admin_token',
+            'auth': {'token': token, 'endpoint': self.endpoints['placement']},
+            'image_endpoint_override': self.endpoints['image'],
+            'placement_endpoint_override': self.endpoints['placement'],
+            'accelerator_endpoint_override': self.endpoints['accelerator'],
+        }
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = _parse(argv)
+    if args.dir is not None:
+        return _run(args, pathlib.Path(args.dir).resolve())
+    with tempfile.TemporaryDirectory(prefix='cyborg-fpga-') as folder:
+        return _run(args, pathlib.Path(folder))
+
+
+def _run(args: argparse.Namespace, folder: pathlib.Path) -> int:
+    ending = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_args: ending.set())
+    everything = AllInOne(folder, args.scenario)
+    started = time.monotonic()
+    try:
+        everything.start()
+        took = time.monotonic() - started
+        print(f'ready in {took:.1f} s, state under {folder}', flush=True)
+        if args.command == 'demo':
+            return demo.run(folder, everything.endpoints, HOSTNAME)
+        _greet(everything)
+        ending.wait()
+        return 0
+    except (OSError, RuntimeError, cfg.Error) as exc:
+        print(f'cyborg-fpga-allinone: {exc}', file=sys.stderr)
+        return 1
+    finally:
+        everything.stop()
+
+
+def _greet(everything: AllInOne) -> None:
+    for name, url in sorted(everything.endpoints.items()):
+        print(f'  {name:12} {url}')
+    clouds = shlex.quote(str(everything.folder / 'clouds.yaml'))
+    print(
+        'Use it from another shell:\n'
+        f'  export OS_CLIENT_CONFIG_FILE={clouds}\n'
+        '  openstack --os-cloud allinone fpga device list\n'
+        'Ctrl-C ends it.',
+        flush=True,
+    )
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog='cyborg-fpga-allinone',
+        description='The whole service on one machine, with simulated cards.',
+    )
+    parser.add_argument(
+        'command', nargs='?', choices=['demo'],
+        help='run the tutorial and end; without it the service stays up',
+    )  # fmt: skip
+    parser.add_argument('--dir', help='keep all state in this directory')
+    parser.add_argument(
+        '--scenario', type=pathlib.Path, help='describe the simulated cards'
+    )
+    return parser.parse_args(argv)
+
+
+def _free_port(wanted: int) -> int:
+    """*wanted*, or a free one where it is taken."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(('127.0.0.1', port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise OSError('there is no free port')
+
+
+if __name__ == '__main__':
+    sys.exit(main())

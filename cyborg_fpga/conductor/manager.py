@@ -1,0 +1,236 @@
+"""The conductor's RPC endpoint: short methods, the work is elsewhere."""
+
+import os
+from typing import Any
+
+import oslo_messaging as messaging
+from oslo_config import cfg
+from oslo_log import log as logging
+from oslo_messaging.rpc import dispatcher
+from oslo_utils import uuidutils
+
+from cyborg_fpga import context
+from cyborg_fpga import errors
+from cyborg_fpga import model
+from cyborg_fpga.clients import glance
+from cyborg_fpga.clients import placement
+from cyborg_fpga.conductor import catalogue
+from cyborg_fpga.conductor import claims
+from cyborg_fpga.conductor import inventory
+from cyborg_fpga.conductor import programming
+from cyborg_fpga.conductor import reconcile
+from cyborg_fpga.db import claims as db_claims
+from cyborg_fpga.db import deployables
+from cyborg_fpga.db import devices
+from cyborg_fpga.db import hosts
+from cyborg_fpga.db import operations
+from cyborg_fpga.rpc import agent as agent_rpc
+from cyborg_fpga.rpc import conductor as conductor_rpc
+from cyborg_fpga.rpc import serializer
+
+LOG = logging.getLogger(__name__)
+
+# A conductor waits no longer than this for an agent's word.
+_AGENT_TIMEOUT_SECONDS = 5
+
+# Refusals are answers, not faults: they are not logged with a traceback.
+_expected = messaging.expected_exceptions(errors.FPGAError)
+
+
+class Manager:
+    """Server side of :class:`rpc.conductor.ConductorAPI`; see there."""
+
+    target = messaging.Target(version='1.0')
+
+    def __init__(
+        self, conf: cfg.ConfigOpts, transport: messaging.Transport
+    ) -> None:
+        owner = f'{conf.host[:20]}:{os.getpid()}:{uuidutils.generate_uuid()}'
+        self._owner = owner[:64]
+        rooms = placement.Placement(conf)
+        self._catalogue = catalogue.Catalogue(conf, glance.Glance(conf))
+        self._agents = agent_rpc.AgentAPI(transport, _AGENT_TIMEOUT_SECONDS)
+        self._inventory = inventory.Inventory(conf, rooms)
+        self._programming = programming.Programming(
+            conf, self._agents, self._inventory, self._owner
+        )
+        self._claims = claims.Claims(
+            conf,
+            rooms,
+            self._catalogue,
+            self._inventory,
+            self._programming,
+            self._owner,
+        )
+        self.reconciler = reconcile.Reconciler(
+            conf,
+            self._claims,
+            self._catalogue,
+            self._inventory,
+            self._programming,
+            self._owner,
+        )
+
+    @_expected
+    def report(
+        self, ctx: context.RequestContext, report: dict[str, Any]
+    ) -> dict[str, int]:
+        fences = self._inventory.report(
+            ctx, model.HostReport.from_wire(report)
+        )
+        if fences is None:
+            return {}
+        self.reconciler.wake()
+        return fences
+
+    @_expected
+    def begin(
+        self, ctx: context.RequestContext, uuid: str, fence: int
+    ) -> None:
+        operations.begin(ctx, uuid, fence)
+
+    @_expected
+    def progress(
+        self, ctx: context.RequestContext, status: dict[str, Any]
+    ) -> None:
+        operations.progress(ctx, model.OperationStatus.from_wire(status))
+
+    @_expected
+    def finish(
+        self, ctx: context.RequestContext, status: dict[str, Any]
+    ) -> None:
+        ended = self._programming.finish(
+            ctx, model.OperationStatus.from_wire(status)
+        )
+        self._after(ctx, ended)
+
+    @_expected
+    def claim(
+        self, ctx: context.RequestContext, uuid: str, request: dict[str, Any]
+    ) -> str:
+        return self._claims.claim(ctx, uuid, request).value
+
+    @_expected
+    def release(
+        self, ctx: context.RequestContext, uuid: str, force: bool
+    ) -> None:
+        self._claims.release(ctx, uuid, force=force)
+        self.reconciler.wake()
+
+    @_expected
+    def program(
+        self,
+        ctx: context.RequestContext,
+        deployable_uuid: str,
+        image_uuid: str,
+        claim_uuid: str | None,
+    ) -> dict[str, Any]:
+        """Refused unless nobody but *claim_uuid* holds the deployable."""
+        if claim_uuid is not None:
+            claim = db_claims.get(ctx, claim_uuid)
+            if claim.state is not model.ClaimState.READY:
+                raise errors.WrongState(
+                    kind='Claim',
+                    ident=claim_uuid,
+                    state=claim.state,
+                    reason='only what a ready claim holds can be programmed',
+                )
+        bitstream = self._catalogue.usable(ctx, image_uuid)
+        region = deployables.get(ctx, deployable_uuid)
+        self._programming.check_fit(region, bitstream)
+        operation = self._programming.program(
+            ctx, region, bitstream, claim_uuid=claim_uuid
+        )
+        self._after(ctx, self._programming.send(ctx, operation))
+        return operation.to_wire()
+
+    @_expected
+    def cancel(self, ctx: context.RequestContext, uuid: str) -> None:
+        operation = operations.get(ctx, uuid)
+        self._after(ctx, self._programming.cancel(ctx, operation))
+
+    @_expected
+    def set_host(
+        self,
+        ctx: context.RequestContext,
+        hostname: str,
+        values: dict[str, Any],
+    ) -> None:
+        hosts.set_status(
+            ctx,
+            hostname,
+            model.HostStatus(values['status']),
+            values.get('disabled_reason'),
+        )
+        self._inventory.sync_host(ctx, hostname)
+
+    @_expected
+    def set_device(
+        self, ctx: context.RequestContext, uuid: str, values: dict[str, Any]
+    ) -> None:
+        status, health = values.get('status'), values.get('health')
+        devices.update(
+            ctx,
+            uuid,
+            status=model.DeviceStatus(status) if status else None,
+            health=model.Health(health) if health else None,
+        )
+        self._inventory.sync_host(ctx, devices.get(ctx, uuid).hostname)
+
+    def _after(
+        self, ctx: context.RequestContext, ended: model.Operation | None
+    ) -> None:
+        """What an operation's end sets going."""
+        if ended is None:
+            return
+        try:
+            if ended.claim_uuid is not None:
+                self._claims.advance(ctx, ended.claim_uuid)
+        except errors.FPGAError as exc:
+            # The outcome is recorded, which is all that the agent asked.
+            LOG.warning(
+                'Claim %s goes on later: %s', ended.claim_uuid, exc.message
+            )
+        self._agents.report_soon(ctx, ended.hostname)
+        self.reconciler.wake()
+
+
+class Conductor:
+    """One conductor process: its RPC server and its reconciler.
+
+    Connects to nothing before :meth:`start`.
+    """
+
+    def __init__(
+        self, conf: cfg.ConfigOpts, transport: messaging.Transport
+    ) -> None:
+        self._conf = conf
+        self._transport = transport
+        self._server: Any = None
+        self._manager: Manager | None = None
+
+    def start(self) -> None:
+        self._manager = Manager(self._conf, self._transport)
+        self._server = messaging.get_rpc_server(
+            self._transport,
+            messaging.Target(
+                topic=conductor_rpc.TOPIC, server=self._conf.host
+            ),
+            [self._manager],
+            executor='threading',
+            serializer=serializer.ContextSerializer(),
+            access_policy=dispatcher.DefaultRPCAccessPolicy,
+        )
+        self._server.start()
+        self._manager.reconciler.start()
+        LOG.info('Conductor on %s is ready', self._conf.host)
+
+    def stop(self) -> None:
+        if self._server is not None:
+            self._server.stop()
+            self._server.wait()
+        if self._manager is not None:
+            self._manager.reconciler.stop()
+
+    def wait(self) -> None:
+        """Nothing to wait for after :meth:`stop`, which blocks itself."""
