@@ -1,0 +1,167 @@
+"""The agent: its RPC endpoint, and how its parts are put together."""
+
+import pathlib
+import socket
+from collections.abc import Mapping
+from typing import Any
+
+import oslo_messaging as messaging
+from oslo_config import cfg
+from oslo_log import log as logging
+from oslo_messaging.rpc import dispatcher
+
+from cyborg_fpga import context
+from cyborg_fpga import errors
+from cyborg_fpga import model
+from cyborg_fpga.agent import cache as agent_cache
+from cyborg_fpga.agent import executor as agent_executor
+from cyborg_fpga.agent import journal
+from cyborg_fpga.agent import reporter as agent_reporter
+from cyborg_fpga.clients import glance
+from cyborg_fpga.drivers import base
+from cyborg_fpga.drivers import registry
+from cyborg_fpga.drivers import sysfs
+from cyborg_fpga.rpc import agent as agent_rpc
+from cyborg_fpga.rpc import conductor as conductor_rpc
+from cyborg_fpga.rpc import serializer
+
+LOG = logging.getLogger(__name__)
+
+# What waits for an answer about an operation asks again after this long: a
+# conductor that died must not cost more of the operation's deadline.
+_OPERATION_TIMEOUT = 10
+_MIB = 2**20
+
+
+class Manager:
+    """RPC endpoint; :class:`rpc.agent.AgentAPI` is the client side.
+
+    Every method returns at once: cards are worked on by their own threads.
+    """
+
+    target = messaging.Target(version=agent_rpc.AgentAPI.VERSION)
+
+    def __init__(
+        self,
+        executor: agent_executor.Executor,
+        reporter: agent_reporter.Reporter,
+    ) -> None:
+        self._executor = executor
+        self._reporter = reporter
+
+    @messaging.expected_exceptions(errors.FPGAError)
+    def run(
+        self, ctx: context.RequestContext, operation: dict[str, Any]
+    ) -> dict[str, Any]:
+        try:
+            parsed = model.Operation.from_wire(operation)
+        except (TypeError, ValueError) as exc:
+            raise errors.InvalidInput(reason=f'operation: {exc}') from exc
+        return self._executor.run(parsed).to_wire()
+
+    def status(
+        self, ctx: context.RequestContext, uuid: str
+    ) -> dict[str, Any] | None:
+        status = self._executor.status(uuid)
+        return None if status is None else status.to_wire()
+
+    def cancel(self, ctx: context.RequestContext, uuid: str) -> None:
+        self._executor.cancel(uuid)
+
+    def report_soon(self, ctx: context.RequestContext) -> None:
+        self._reporter.wake()
+
+
+class Agent:
+    """One host's agent; several can live in one process.
+
+    Opens nothing before :meth:`start`.
+    """
+
+    def __init__(
+        self,
+        conf: cfg.ConfigOpts,
+        transport: messaging.Transport,
+        drivers: Mapping[str, base.Driver],
+        download: agent_cache.Download,
+    ) -> None:
+        self._conf = conf
+        self._transport = transport
+        self._journal = journal.Journal(pathlib.Path(conf.agent.state_path))
+        self._cache = agent_cache.Cache(
+            pathlib.Path(conf.agent.cache_path),
+            conf.agent.cache_size_mb * _MIB,
+            download,
+        )
+        self._reporter = agent_reporter.Reporter(
+            conf.host,
+            drivers,
+            conductor_rpc.ConductorAPI(transport),
+            resource_provider_name=_provider_name(conf),
+            interval=conf.agent.report_interval,
+        )
+        self._executor = agent_executor.Executor(
+            self._journal,
+            drivers,
+            self._cache,
+            conductor_rpc.ConductorAPI(transport, timeout=_OPERATION_TIMEOUT),
+            changed=self._reporter.wake,
+        )
+        self._server: messaging.MessageHandlingServer | None = None
+
+    def start(self) -> None:
+        """Take up what was left, then listen, then report.
+
+        :raises errors.ServiceUnavailable: Another agent uses the state
+            directory.
+        :raises OSError: The state or cache directory cannot be used.
+        """
+        self._journal.open()
+        self._cache.open()
+        boot_id = self._journal.next_boot()
+        self._executor.start()
+        self._server = messaging.get_rpc_server(
+            self._transport,
+            messaging.Target(topic=agent_rpc.TOPIC, server=self._conf.host),
+            [Manager(self._executor, self._reporter)],
+            executor='threading',
+            serializer=serializer.ContextSerializer(),
+            access_policy=dispatcher.DefaultRPCAccessPolicy,
+        )
+        self._server.start()
+        self._reporter.start(self._executor, boot_id)
+        LOG.info('Agent of %s started, boot %s', self._conf.host, boot_id)
+
+    def stop(self) -> None:
+        """Stop listening and reporting; wait a moment for the cards."""
+        if self._server is not None:
+            self._server.stop()
+            self._server.wait()
+        self._reporter.stop()
+        self._executor.stop()
+        self._journal.close()
+        LOG.info('Agent of %s stopped', self._conf.host)
+
+
+def build(
+    conf: cfg.ConfigOpts, transport: messaging.Transport, fs: sysfs.Sysfs
+) -> Agent:
+    """Put together the agent that *conf* describes, on the cards of *fs*.
+
+    :raises errors.InvalidInput: An enabled driver is not installed.
+    """
+    return Agent(
+        conf,
+        transport,
+        registry.load(conf.agent.enabled_drivers, fs),
+        glance.Glance(conf).download,
+    )
+
+
+def _provider_name(conf: cfg.ConfigOpts) -> str:
+    if conf.agent.resource_provider_name:
+        return str(conf.agent.resource_provider_name)
+    # A host under a name of its own is not this machine to Placement.
+    if conf.host != socket.gethostname():
+        return str(conf.host)
+    return socket.getfqdn()

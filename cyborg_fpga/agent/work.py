@@ -1,0 +1,381 @@
+"""What a card's worker does with one operation, step by step.
+
+The journal is written before the first byte reaches the card, after the
+last, and after read-back; the outcome is what was read back and never what
+a call returned.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
+
+import oslo_messaging as messaging
+from oslo_log import log as logging
+
+from cyborg_fpga import context
+from cyborg_fpga import errors
+from cyborg_fpga import killpoints
+from cyborg_fpga import model
+from cyborg_fpga.agent import cache as agent_cache
+from cyborg_fpga.agent import journal
+from cyborg_fpga.agent import outbox
+from cyborg_fpga.agent import task as agent_task
+from cyborg_fpga.drivers import base
+from cyborg_fpga.rpc import conductor as conductor_rpc
+
+LOG = logging.getLogger(__name__)
+
+_Stage = journal.Stage
+
+#: Shown progress on entering a stage; the download fills the first gap.
+_PERCENT = {
+    _Stage.ACCEPTED: 0,
+    _Stage.FETCHING: 0,
+    _Stage.VERIFYING: 60,
+    _Stage.PROGRAMMING: 65,
+    _Stage.PROGRAMMED: 90,
+    _Stage.READING_BACK: 95,
+    _Stage.DONE: 100,
+}
+
+_FIRST_RETRY = 0.25
+_LAST_RETRY = 5.0
+
+# A conductor's last word: the operation ended, or never was.
+_REFUSED = (errors.NotFound, errors.StaleFence, errors.WrongState)
+_UNREADABLE = (errors.DeviceFailed, errors.NotFound, OSError)
+
+
+class Work:
+    """Brings tasks to their end. Stateless: every card's worker uses it.
+
+    :ivar admit: Makes a task irrevocable, or raises Failure where its fence
+        is old or it was cancelled.
+    :ivar levels: Wipe levels of a deployable by name, weakest first; empty
+        while unknown.
+    """
+
+    def __init__(
+        self,
+        entries: journal.Journal,
+        drivers: Mapping[str, base.Driver],
+        cache: agent_cache.Cache,
+        conductor: conductor_rpc.ConductorAPI,
+        out: outbox.Outbox,
+        *,
+        admit: Callable[[agent_task.Task], None],
+        levels: Callable[[str], tuple[model.WipeLevel, ...]],
+    ) -> None:
+        self._journal = entries
+        self._drivers = drivers
+        self._cache = cache
+        self._conductor = conductor
+        self._outbox = out
+        self._admit = admit
+        self._levels = levels
+
+    def perform(self, task: agent_task.Task) -> None:
+        """Bring *task* to ``done``, unless the agent is stopping.
+
+        Blocks for as long as download and card take; raises nothing.
+        """
+        try:
+            status = self._attempt(task)
+        except agent_task.Stopped:
+            return
+        except Exception as exc:
+            # The top of a card's thread: its other operations go on.
+            status = self._failed(task, exc)
+        self.finish(task, status)
+
+    def finish(
+        self, task: agent_task.Task, status: model.OperationStatus
+    ) -> None:
+        """Journal the outcome of *task*."""
+        self._note(task, _Stage.DONE, status=status, finished_at=time.time())
+        LOG.info(
+            'Operation %s on %s: %s',
+            status.uuid,
+            task.operation.deployable,
+            'succeeded' if status.succeeded else status.cause,
+        )
+        killpoints.reached('journalled_done')
+
+    def _attempt(self, task: agent_task.Task) -> model.OperationStatus:
+        operation = task.operation
+        driver = self._drivers.get(operation.driver)
+        if task.entry.stage in journal.TOUCHED:
+            return self._recover(task, driver)
+        task.check()
+        if driver is None:
+            raise agent_task.Failure(
+                model.Cause.DEVICE_GONE,
+                f'driver {operation.driver} is not enabled on this host',
+            )
+        if operation.kind is model.OperationKind.WIPE:
+            return self._wipe(task, driver)
+        return self._program(task, driver)
+
+    def _program(
+        self, task: agent_task.Task, driver: base.Driver
+    ) -> model.OperationStatus:
+        operation = task.operation
+        self._advance(task, _Stage.FETCHING)
+        with self._cache.fetch(operation, self._meter(task)) as image:
+            killpoints.reached('fetched')
+            self._advance(task, _Stage.VERIFYING)
+            expected = driver.expected_function(image)
+            if operation.expected_function not in (None, expected):
+                raise agent_task.Failure(
+                    model.Cause.IMAGE_MISMATCH,
+                    f'the file holds function {expected}, not '
+                    f'{operation.expected_function}',
+                )
+            killpoints.reached('verified')
+            return self._write(
+                task,
+                driver,
+                expected,
+                lambda: driver.program(
+                    operation.device, operation.deployable, image
+                ),
+                telling=self._shows_other(driver, operation, expected),
+            )
+
+    def _wipe(
+        self, task: agent_task.Task, driver: base.Driver
+    ) -> model.OperationStatus:
+        operation = task.operation
+        level = operation.wipe_level or model.WipeLevel.NONE
+        if level is model.WipeLevel.NONE:
+            found = driver.identify(operation.device, operation.deployable)
+            return self._write(task, driver, found, lambda: None)
+        expected = operation.expected_function
+        if level is model.WipeLevel.RESET:
+            level = self._reset_level(driver, operation)
+        if level is model.WipeLevel.CLEAR:
+            expected = None
+        return self._write(
+            task,
+            driver,
+            expected,
+            lambda: driver.wipe(operation.device, operation.deployable, level),
+        )
+
+    def _reset_level(
+        self, driver: base.Driver, operation: model.Operation
+    ) -> model.WipeLevel:
+        """Keep the function only where it is the one that may stay."""
+        offered = self._levels(operation.deployable)
+        known = not offered or model.WipeLevel.RESET in offered
+        if known and not self._shows_other(
+            driver, operation, operation.expected_function, unreadable=True
+        ):
+            return model.WipeLevel.RESET
+        if model.WipeLevel.CLEAR in offered or not offered:
+            return model.WipeLevel.CLEAR
+        return offered[-1]
+
+    def _shows_other(
+        self,
+        driver: base.Driver,
+        operation: model.Operation,
+        expected: str | None,
+        *,
+        unreadable: bool = False,
+    ) -> bool:
+        """Tell whether the card shows something else than *expected* now."""
+        try:
+            found = driver.identify(operation.device, operation.deployable)
+        except _UNREADABLE as exc:
+            LOG.debug('Cannot read %s: %s', operation.deployable, exc)
+            return unreadable
+        return found != expected
+
+    def _write(
+        self,
+        task: agent_task.Task,
+        driver: base.Driver,
+        expected: str | None,
+        act: Callable[[], None],
+        *,
+        telling: bool = False,
+    ) -> model.OperationStatus:
+        """Do *act* on the card, with everything before and after it."""
+        operation = task.operation
+        self._begin(task)
+        self._advance(
+            task, _Stage.PROGRAMMING, expected=expected, telling=telling
+        )
+        killpoints.reached('journalled_programming')
+        act()
+        killpoints.reached('programmed_before_journal')
+        self._note(task, _Stage.PROGRAMMED)
+        killpoints.reached('journalled_programmed')
+        self._note(task, _Stage.READING_BACK)
+        found = driver.identify(operation.device, operation.deployable)
+        killpoints.reached('read_back')
+        if found != expected:
+            raise agent_task.Failure(
+                model.Cause.READBACK_MISMATCH,
+                f'the card shows function {found} instead of {expected}',
+            )
+        return outcome(task, succeeded=True, touched=True, function_id=found)
+
+    def _begin(self, task: agent_task.Task) -> None:
+        """Get the conductor's leave, then make *task* irrevocable."""
+        operation = task.operation
+        wait = _FIRST_RETRY
+        while True:
+            task.check()
+            try:
+                self._conductor.begin(
+                    context.service(), operation.uuid, operation.fence
+                )
+                break
+            except _REFUSED as exc:
+                raise agent_task.Failure(
+                    model.Cause.STALE, exc.message
+                ) from exc
+            except (errors.FPGAError, messaging.MessagingException) as exc:
+                # It may have been heard all the same: asking again gives
+                # the same leave, or none and then nothing is touched.
+                LOG.warning('No leave yet for %s: %s', operation.uuid, exc)
+            task.stopping.wait(wait)
+            wait = min(wait * 2, _LAST_RETRY)
+        killpoints.reached('begun')
+        self._admit(task)
+
+    def _recover(
+        self, task: agent_task.Task, driver: base.Driver | None
+    ) -> model.OperationStatus:
+        """Tell the truth about an operation that a dead agent had begun."""
+        operation, entry = task.operation, task.entry
+        if driver is None:
+            raise agent_task.Failure(
+                model.Cause.INTERRUPTED,
+                f'the agent died; driver {operation.driver} is gone since',
+            )
+        try:
+            found = driver.identify(operation.device, operation.deployable)
+        except _UNREADABLE as exc:
+            raise agent_task.Failure(
+                model.Cause.INTERRUPTED,
+                f'the agent died, and the card cannot be read: {exc}',
+            ) from exc
+        # Where the same function was there before, or for a wipe, finding it
+        # proves nothing unless the driver had said that it is done.
+        complete = entry.stage is not _Stage.PROGRAMMING or entry.telling
+        if complete and found == entry.expected:
+            return outcome(
+                task, succeeded=True, touched=True, function_id=found
+            )
+        return outcome(
+            task,
+            touched=True,
+            function_id=found,
+            cause=model.Cause.INTERRUPTED,
+            detail=f'the agent died; the card shows function {found}',
+        )
+
+    def _failed(
+        self, task: agent_task.Task, exc: Exception
+    ) -> model.OperationStatus:
+        stage = task.entry.stage
+        failure = agent_task.failure_from(exc, stage)
+        if failure is None:
+            LOG.error('Operation %s failed', task.operation.uuid, exc_info=exc)
+            failure = agent_task.Failure(
+                model.Cause.INTERNAL, 'the agent failed; its log says why'
+            )
+        # A driver that refuses the file has not written to the card, by its
+        # contract, so what was recorded of it still holds.
+        touched = stage in journal.TOUCHED and not isinstance(
+            exc, (errors.BadBitstream, errors.DoesNotFit)
+        )
+        return outcome(
+            task,
+            touched=touched,
+            function_id=self._peek(task) if touched else None,
+            cause=failure.cause,
+            detail=failure.detail,
+        )
+
+    def _peek(self, task: agent_task.Task) -> str | None:
+        operation = task.operation
+        try:
+            return self._drivers[operation.driver].identify(
+                operation.device, operation.deployable
+            )
+        except Exception as exc:
+            # Still the top of the thread: what a driver does wrong now must
+            # not hide the first failure.
+            LOG.warning('Cannot read %s: %s', operation.deployable, exc)
+            return None
+
+    def _advance(
+        self, task: agent_task.Task, stage: journal.Stage, **changes: Any
+    ) -> None:
+        """Journal that *task* is at *stage*, then tell.
+
+        :raises OSError: It is not journalled: do not go on.
+        """
+        entry = _at(task, stage, **changes)
+        self._journal.write(entry)
+        task.entry = entry
+        if stage is not _Stage.DONE:
+            self._outbox.tell(entry.status)
+
+    def _note(
+        self, task: agent_task.Task, stage: journal.Stage, **changes: Any
+    ) -> None:
+        """As :meth:`_advance`, but go on where the journal cannot be written.
+
+        The card has changed already; a restart would read it back again.
+        """
+        try:
+            self._advance(task, stage, **changes)
+        except OSError as exc:
+            LOG.error('Cannot journal %s: %s', task.operation.uuid, exc)
+            task.entry = _at(task, stage, **changes)
+
+    def _meter(
+        self, task: agent_task.Task
+    ) -> Callable[[int, int | None], None]:
+        """Make the download's callback: progress, and a reason to stop."""
+
+        def meter(done: int, total: int | None) -> None:
+            task.check()
+            if not total:
+                return
+            percent = min(done, total) * _PERCENT[_Stage.VERIFYING] // total
+            if percent > task.status.progress:
+                status = dataclasses.replace(task.status, progress=percent)
+                task.entry = dataclasses.replace(task.entry, status=status)
+                self._outbox.tell(status)
+
+        return meter
+
+
+def _at(
+    task: agent_task.Task, stage: journal.Stage, **changes: Any
+) -> journal.Entry:
+    if 'status' not in changes:
+        changes['status'] = dataclasses.replace(
+            task.status, step=stage.value, progress=_PERCENT[stage]
+        )
+    return dataclasses.replace(task.entry, stage=stage, **changes)
+
+
+def outcome(task: agent_task.Task, **values: Any) -> model.OperationStatus:
+    """Build the final status of *task*."""
+    return model.OperationStatus(
+        uuid=task.operation.uuid,
+        fence=task.operation.fence,
+        done=True,
+        progress=_PERCENT[_Stage.DONE],
+        step=_Stage.DONE.value,
+        **values,
+    )

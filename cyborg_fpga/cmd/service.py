@@ -1,0 +1,108 @@
+"""What every long-running process of ours does: configure, run, end."""
+
+import importlib.metadata
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Protocol
+
+import oslo_messaging as messaging
+from oslo_config import cfg
+from oslo_log import log as logging
+
+from cyborg_fpga import conf as our_conf
+from cyborg_fpga import errors
+from cyborg_fpga import rpc
+
+LOG = logging.getLogger(__name__)
+
+_BAD_START = (
+    cfg.Error,
+    errors.FPGAError,
+    messaging.InvalidTransportURL,
+    messaging.DriverLoadFailure,
+    OSError,
+)
+
+
+class Service(Protocol):
+    """Something that works in threads of its own between two calls."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+def main(
+    program: str,
+    build: Callable[[cfg.ConfigOpts], Service],
+    argv: Sequence[str] | None = None,
+) -> int:
+    """Run the service that *build* makes until SIGTERM or SIGINT.
+
+    One process and no launcher: a signal hits what does the work.
+
+    :returns: The exit code: 0 after a signal, 2 for a wrong configuration,
+        1 where the service cannot start. Both say why in one line.
+    """
+    conf = cfg.CONF
+    try:
+        configure(conf, program, argv)
+    except (cfg.Error, ValueError) as exc:
+        return _complain(program, exc, 2)
+    try:
+        service = build(conf)
+        ended = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_args: ended.set())
+        service.start()
+    except _BAD_START as exc:
+        return _complain(program, exc, 1)
+    ended.wait()
+    service.stop()
+    return 0
+
+
+def configure(
+    conf: cfg.ConfigOpts, program: str, argv: Sequence[str] | None = None
+) -> None:
+    """Read command line and files, check every value, set up the log.
+
+    :raises cfg.Error: A file cannot be read or a value is wrong.
+    """
+    our_conf.register_opts(conf)
+    logging.set_defaults()
+    conf(
+        sys.argv[1:] if argv is None else list(argv),
+        project='cyborg_fpga',
+        prog=program,
+        version=importlib.metadata.version('cyborg-fpga'),
+    )
+    _check_values(conf)
+    logging.setup(conf, 'cyborg_fpga')
+
+
+def transport(conf: cfg.ConfigOpts) -> messaging.Transport:
+    """Connect to the message bus that *conf* names, on first use."""
+    return messaging.get_rpc_transport(
+        conf, allowed_remote_exmods=rpc.ALLOWED_REMOTE_EXMODS
+    )
+
+
+def _check_values(conf: cfg.ConfigOpts) -> None:
+    # oslo.config looks at a value only when it is used, which would be in
+    # the middle of the work.
+    for group, options in our_conf.list_opts():
+        name = getattr(group, 'name', group)
+        values = conf if name == 'DEFAULT' else conf[name]
+        for option in options:
+            if option.dest in values:
+                values[option.dest]
+
+
+def _complain(program: str, exc: Exception, code: int) -> int:
+    reason = exc.message if isinstance(exc, errors.FPGAError) else exc
+    print(f'{program}: {reason}', file=sys.stderr)
+    return code

@@ -1,0 +1,281 @@
+import contextlib
+import errno
+import hashlib
+import os
+import pathlib
+import tempfile
+import threading
+import time
+from unittest import mock
+
+from oslotest import base
+
+from cyborg_fpga import errors
+from cyborg_fpga import model
+from cyborg_fpga.agent import cache
+from tests.unit.agent import fakes
+
+
+def no_progress(done, total):
+    pass
+
+
+class CacheTest(base.BaseTestCase):
+    def setUp(self):
+        super().setUp()
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.path = pathlib.Path(directory.name) / 'cache'
+        self.images = fakes.Images()
+        self.cache = self.opened()
+
+    def opened(self, limit=2**20):
+        opened = cache.Cache(self.path, limit, self.images.download)
+        opened.open()
+        return opened
+
+    def fetched(self, operation):
+        with self.cache.fetch(operation, no_progress) as path:
+            return path.read_bytes()
+
+    def test_image_arrives_as_it_was_uploaded(self):
+        operation = fakes.program(self.images)
+        self.assertEqual(
+            self.images.images[operation.image_uuid], self.fetched(operation)
+        )
+
+    def test_checksum_files_lie_beside_it(self):
+        operation = fakes.program(self.images)
+        with self.cache.fetch(operation, no_progress) as path:
+            content = path.read_bytes()
+        for kind in ('sha512', 'md5'):
+            side = path.with_name(f'{path.name}.{kind}')
+            self.assertEqual(
+                f'{hashlib.new(kind, content).hexdigest()}  {path.name}\n',
+                side.read_text(),
+            )
+
+    def test_second_fetch_downloads_nothing(self):
+        operation = fakes.program(self.images)
+        self.fetched(operation)
+        self.fetched(operation)
+        self.assertEqual(1, len(self.images.downloads))
+
+    def test_file_of_an_earlier_process_is_hashed_before_use(self):
+        operation = fakes.program(self.images)
+        self.fetched(operation)
+        self.cache = self.opened()
+        with mock.patch.object(
+            hashlib, 'file_digest', wraps=hashlib.file_digest
+        ) as hashed:
+            self.fetched(operation)
+            self.fetched(operation)
+        self.assertEqual(1, hashed.call_count)
+        self.assertEqual(1, len(self.images.downloads))
+
+    def test_file_changed_on_disk_is_downloaded_again(self):
+        operation = fakes.program(self.images)
+        good = self.fetched(operation)
+        [path] = (p for p in self.path.iterdir() if not p.suffix)
+        path.write_bytes(good[:-1] + b'x')
+        self.assertEqual(good, self.fetched(operation))
+        self.assertEqual(2, len(self.images.downloads))
+
+    def test_file_changed_while_the_agent_was_away_is_downloaded_again(self):
+        operation = fakes.program(self.images)
+        good = self.fetched(operation)
+        [path] = (p for p in self.path.iterdir() if not p.suffix)
+        path.write_bytes(b'x' * len(good))
+        self.cache = self.opened()
+        self.assertEqual(good, self.fetched(operation))
+
+    def test_wrong_hash_is_refused_and_nothing_stays(self):
+        operation = fakes.program(self.images)
+        changed = b'X' + self.images.images[operation.image_uuid][1:]
+        self.images.images[operation.image_uuid] = changed
+        self.assertRaises(errors.BadBitstream, self.fetched, operation)
+        self.assertEqual([], list(self.path.iterdir()))
+
+    def test_truncated_image_is_refused_and_nothing_stays(self):
+        operation = fakes.program(self.images)
+        short = self.images.images[operation.image_uuid][:-1]
+        self.images.images[operation.image_uuid] = short
+        self.assertRaises(errors.BadBitstream, self.fetched, operation)
+        self.assertEqual([], list(self.path.iterdir()))
+
+    def test_endless_stream_is_cut_at_the_size(self):
+        taken = []
+
+        def endless(ident):
+            while True:
+                taken.append(ident)
+                yield b'x' * 1000
+
+        operation = fakes.program(self.images, content=b'x' * 3500)
+        self.cache = cache.Cache(self.path, 2**20, endless)
+        self.assertRaises(errors.BadBitstream, self.fetched, operation)
+        self.assertEqual(4, len(taken))
+        self.assertEqual([], list(self.path.iterdir()))
+
+    def test_endless_stream_of_unknown_size_is_cut_at_the_limit(self):
+        def endless(ident):
+            while True:
+                yield b'x' * 2**16
+
+        operation = fakes.program(self.images, image_size=None)
+        self.cache = cache.Cache(self.path, 2**20, endless)
+        self.assertRaises(errors.BadBitstream, self.fetched, operation)
+
+    def test_image_without_a_usable_hash_is_refused(self):
+        for values in (
+            {'image_hash_value': None},
+            {'image_hash_algo': None},
+            {'image_hash_algo': 'md5', 'image_hash_value': 'a' * 32},
+            {'image_hash_algo': 'shake_128', 'image_hash_value': 'a' * 32},
+            {'image_hash_algo': 'nonsense'},
+            {'image_hash_value': '../../etc/passwd'},
+            {'image_hash_value': 'a' * 127},
+        ):
+            operation = fakes.program(self.images, **values)
+            self.assertRaises(errors.BadBitstream, self.fetched, operation)
+        self.assertEqual([], self.images.downloads)
+
+    def test_concurrent_fetches_download_once(self):
+        operation = fakes.program(self.images)
+        gate = threading.Event()
+        self.images.before_chunk = lambda: gate.wait(5)
+        read = []
+        threads = [
+            threading.Thread(
+                target=lambda: read.append(self.fetched(operation))
+            )
+            for _ in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.05)
+        gate.set()
+        for thread in threads:
+            thread.join(5)
+        self.assertEqual(4, len(read))
+        self.assertEqual(1, len(self.images.downloads))
+
+    def test_waiting_for_another_download_can_be_stopped(self):
+        operation = fakes.program(self.images)
+        gate = threading.Event()
+        self.addCleanup(gate.set)
+        self.images.before_chunk = lambda: gate.wait(5)
+        first = threading.Thread(target=self.fetched, args=(operation,))
+        first.start()
+        fakes.wait_for(lambda: self.images.downloads)
+
+        def stop(done, total):
+            raise KeyError
+
+        with contextlib.ExitStack() as stack:
+            self.assertRaises(
+                KeyError,
+                stack.enter_context,
+                self.cache.fetch(operation, stop),
+            )
+        gate.set()
+        first.join(5)
+
+    def test_least_recently_used_file_leaves_first(self):
+        self.cache = self.opened(limit=10000)
+        first, second, third = (
+            fakes.program(self.images, function=digit * 32) for digit in '123'
+        )
+        for operation in (first, second, first, third):
+            self.fetched(operation)
+        self.assertEqual(3, len(self.images.downloads))
+        self.fetched(first)
+        self.assertEqual(3, len(self.images.downloads))
+        self.fetched(second)
+        self.assertEqual(4, len(self.images.downloads))
+        self.assertEqual(6, len(list(self.path.iterdir())))
+
+    def test_order_of_use_survives_a_restart(self):
+        self.cache = self.opened(limit=10000)
+        first, second, third = (
+            fakes.program(self.images, function=digit * 32) for digit in '123'
+        )
+        for operation in (first, second, first):
+            self.fetched(operation)
+        self.cache = self.opened(limit=10000)
+        self.fetched(third)
+        self.fetched(first)
+        self.assertEqual(3, len(self.images.downloads))
+
+    def test_file_in_use_never_leaves(self):
+        self.cache = self.opened(limit=5000)
+        first, second = (
+            fakes.program(self.images, function=digit * 32) for digit in '12'
+        )
+        with self.cache.fetch(first, no_progress) as path:
+            refused = self.assertRaises(OSError, self.fetched, second)
+            self.assertEqual(errno.ENOSPC, refused.errno)
+            self.assertTrue(path.exists())
+        self.fetched(second)
+        self.assertFalse(path.exists())
+
+    def test_image_larger_than_the_cache_is_not_downloaded(self):
+        self.cache = self.opened(limit=100)
+        refused = self.assertRaises(
+            OSError, self.fetched, fakes.program(self.images)
+        )
+        self.assertEqual(errno.ENOSPC, refused.errno)
+        self.assertEqual([], self.images.downloads)
+
+    def test_full_disk_leaves_nothing(self):
+        operation = fakes.program(self.images)
+        # The error of a file system that is full, at the latest moment.
+        with mock.patch.object(os, 'fsync', side_effect=fakes.no_space()):
+            self.assertRaises(OSError, self.fetched, operation)
+        self.assertEqual([], list(self.path.iterdir()))
+        self.fetched(operation)
+
+    def test_rest_of_a_killed_agent_is_removed(self):
+        operation = fakes.program(self.images)
+        self.fetched(operation)
+        (self.path / ('sha512-' + 'a' * 128 + '.part')).write_bytes(b'half')
+        (self.path / ('sha512-' + 'b' * 128 + '.md5')).write_text('half')
+        self.cache = self.opened()
+        self.assertEqual(3, len(list(self.path.iterdir())))
+        self.fetched(operation)
+        self.assertEqual(1, len(self.images.downloads))
+
+    def test_missing_image_leaves_nothing(self):
+        operation = fakes.program(self.images)
+        del self.images.images[operation.image_uuid]
+        self.assertRaises(errors.NotFound, self.fetched, operation)
+        self.assertEqual([], list(self.path.iterdir()))
+
+    def test_progress_counts_bytes_and_can_stop_the_download(self):
+        seen = []
+
+        def progress(done, total):
+            seen.append((done, total))
+            if done >= 2048:
+                raise KeyError
+
+        with contextlib.ExitStack() as stack:
+            self.assertRaises(
+                KeyError,
+                stack.enter_context,
+                self.cache.fetch(fakes.program(self.images), progress),
+            )
+        self.assertEqual([(1024, 4096), (2048, 4096)], seen)
+        self.assertEqual([], list(self.path.iterdir()))
+
+    def test_every_accepted_algorithm_works(self):
+        for algo in ('sha256', 'sha3_512', 'blake2b', 'sha512'):
+            content = fakes.image_of(fakes.CRYPTO)
+            operation = fakes.program(
+                self.images,
+                content=content,
+                image_hash_algo=algo,
+                image_hash_value=hashlib.new(algo, content).hexdigest(),
+            )
+            self.assertIsInstance(operation, model.Operation)
+            self.assertEqual(content, self.fetched(operation))

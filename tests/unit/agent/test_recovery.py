@@ -1,0 +1,149 @@
+"""What an agent makes of the journal of one that was killed."""
+
+from cyborg_fpga import errors
+from cyborg_fpga import model
+from cyborg_fpga.agent import journal
+from tests.unit.agent import base
+from tests.unit.agent import fakes
+
+Stage = journal.Stage
+
+
+class RecoveryTest(base.ExecutorTest):
+    def recovered(self, operation):
+        self.start()
+        outcome = self.conductor.outcome(operation.uuid)
+        self.assertIsNotNone(outcome, 'no outcome came')
+        return outcome
+
+    def test_operation_that_had_not_begun_is_taken_up(self):
+        for fence, stage in enumerate(
+            (Stage.ACCEPTED, Stage.FETCHING, Stage.VERIFYING)
+        ):
+            operation = fakes.program(self.images, fence=fence)
+            self.left(operation, stage)
+            self.assertTrue(self.recovered(operation).succeeded, stage)
+            self.stop()
+        self.assertEqual(3, len(self.cards.acts()))
+        self.assertEqual(3, self.conductor.count('begin'))
+
+    def test_operation_given_up_meanwhile_touches_nothing(self):
+        operation = fakes.program(self.images)
+        self.left(operation, Stage.ACCEPTED)
+        self.conductor.ended.add(operation.uuid)
+        outcome = self.recovered(operation)
+        self.assertEqual(model.Cause.STALE, outcome.cause)
+        self.assertEqual([], self.cards.acts())
+
+    def test_operation_below_the_fence_touches_nothing(self):
+        operation = fakes.program(self.images, fence=1)
+        self.left(operation, Stage.ACCEPTED)
+        self.left(fakes.program(self.images, fence=2), Stage.ACCEPTED)
+        outcome = self.recovered(operation)
+        self.assertEqual(model.Cause.STALE, outcome.cause)
+        self.assertEqual(1, len(fakes.wait_for(self.cards.acts)))
+
+    def test_wanted_function_on_the_card_is_a_success(self):
+        self.cards.loaded[fakes.REGION] = fakes.CRYPTO
+        for fence, stage in enumerate(journal.TOUCHED):
+            operation = fakes.program(self.images, fence=fence)
+            self.left(operation, stage, expected=fakes.CRYPTO, telling=True)
+            outcome = self.recovered(operation)
+            self.assertTrue(outcome.succeeded, stage)
+            self.assertEqual(fakes.CRYPTO, outcome.function_id)
+            self.stop()
+        self.assertEqual([], self.cards.acts())
+
+    def test_anything_else_on_the_card_is_interrupted(self):
+        for fence, found in enumerate((fakes.ZIP, None)):
+            self.cards.loaded[fakes.REGION] = found
+            operation = fakes.program(self.images, fence=fence)
+            self.left(
+                operation,
+                Stage.PROGRAMMED,
+                expected=fakes.CRYPTO,
+                telling=True,
+            )
+            outcome = self.recovered(operation)
+            self.assertEqual(model.Cause.INTERRUPTED, outcome.cause)
+            self.assertTrue(outcome.touched)
+            self.assertEqual(found, outcome.function_id)
+            self.stop()
+        self.assertEqual([], self.cards.acts())
+
+    def test_function_that_was_there_before_proves_nothing(self):
+        self.cards.loaded[fakes.REGION] = fakes.CRYPTO
+        operation = fakes.program(self.images)
+        self.left(operation, Stage.PROGRAMMING, expected=fakes.CRYPTO)
+        outcome = self.recovered(operation)
+        self.assertEqual(model.Cause.INTERRUPTED, outcome.cause)
+        self.assertEqual(fakes.CRYPTO, outcome.function_id)
+
+    def test_worker_notes_whether_read_back_will_tell(self):
+        seen = []
+        program = self.cards.program
+
+        def peeked(*args):
+            seen.append(self.journal.load()[0][-1].telling)
+            program(*args)
+
+        self.cards.program = peeked
+        self.run_to_end(fakes.program(self.images, fence=1))
+        self.run_to_end(fakes.program(self.images, fence=2))
+        self.run_to_end(
+            fakes.program(self.images, function=fakes.ZIP, fence=3)
+        )
+        self.assertEqual([True, False, True], seen)
+
+    def test_half_done_wipe_is_interrupted(self):
+        operation = fakes.wipe(model.WipeLevel.CLEAR)
+        self.left(operation, Stage.PROGRAMMING, expected=None)
+        outcome = self.recovered(operation)
+        self.assertEqual(model.Cause.INTERRUPTED, outcome.cause)
+        self.assertTrue(outcome.touched)
+        self.assertEqual([], self.cards.acts())
+
+    def test_wipe_that_was_done_is_a_success(self):
+        operation = fakes.wipe(model.WipeLevel.CLEAR)
+        self.left(operation, Stage.PROGRAMMED, expected=None)
+        self.assertTrue(self.recovered(operation).succeeded)
+
+    def test_card_that_cannot_be_read_is_interrupted(self):
+        self.cards.refuses['identify'] = errors.DeviceFailed(
+            deployable=fakes.REGION, cause='device_error', detail='in reset'
+        )
+        operation = fakes.program(self.images)
+        self.left(operation, Stage.READING_BACK, expected=fakes.CRYPTO)
+        outcome = self.recovered(operation)
+        self.assertEqual(model.Cause.INTERRUPTED, outcome.cause)
+        self.assertIn('in reset', outcome.detail)
+        self.assertTrue(outcome.touched)
+
+    def test_driver_that_is_gone_is_interrupted(self):
+        operation = fakes.program(self.images, driver='gone')
+        self.left(operation, Stage.PROGRAMMING, expected=fakes.CRYPTO)
+        outcome = self.recovered(operation)
+        self.assertEqual(model.Cause.INTERRUPTED, outcome.cause)
+
+    def test_damaged_entry_is_told_as_interrupted(self):
+        operation = fakes.program(self.images)
+        self.left(operation, Stage.PROGRAMMING)
+        [path] = (self.path / 'state' / 'operations').iterdir()
+        path.write_text('{')
+        outcome = self.recovered(operation)
+        self.assertEqual(model.Cause.INTERRUPTED, outcome.cause)
+        self.assertEqual(outcome, self.executor.status(operation.uuid))
+        self.assertTrue(fakes.wait_for(lambda: not path.exists()))
+
+    def test_card_is_busy_until_its_past_is_known(self):
+        operation = fakes.program(self.images)
+        self.left(operation, Stage.PROGRAMMING, expected=fakes.CRYPTO)
+        before = self.start().activity()
+        self.assertIn(fakes.CARD, before.unfinished | {fakes.CARD})
+        self.assertIsNotNone(self.conductor.outcome(operation.uuid))
+
+    def test_fence_of_what_was_begun_waits_for_its_recovery(self):
+        operation = fakes.program(self.images)
+        self.left(operation, Stage.PROGRAMMING, expected=fakes.CRYPTO)
+        self.recovered(operation)
+        self.assertTrue(self.executor.raise_fences({fakes.REGION: 2}))
