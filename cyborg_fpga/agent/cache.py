@@ -47,6 +47,7 @@ _ALGORITHMS = frozenset(
 )
 _SIDES = ('sha512', 'md5')
 _PART = '.part'
+_KEPT = 'kept.'  # no hash: never leaves to make room
 _NAME = re.compile(r'[a-z0-9_]+-[0-9a-f]+')
 _POLL = 0.2
 
@@ -82,6 +83,21 @@ class Cache:
             orphan = path.suffix[1:] in _SIDES and not whole.exists()
             if path.suffix == _PART or orphan:
                 path.unlink(missing_ok=True)
+
+    def keep(self, name: str, source: pathlib.Path) -> pathlib.Path:
+        """Copy *source* here for good, so that drivers may load it.
+
+        :raises OSError: It cannot be read, or not be written here.
+        """
+        kept = self._path / f'{_KEPT}{name}'
+        part = kept.with_name(f'{kept.name}{_PART}')
+        try:
+            _write(part, source.read_bytes())
+            os.replace(part, kept)
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
+        return kept
 
     @contextlib.contextmanager
     def fetch(

@@ -312,12 +312,14 @@ class Executor:
     def _deliver(self, task: agent_task.Task) -> None:
         def answered() -> None:
             entry = dataclasses.replace(task.entry, delivered=True)
-            try:
-                self._journal.write(entry)
-            except OSError as exc:
-                # Delivered again after a restart, which is harmless.
-                LOG.error('Cannot journal a delivery: %s', exc)
-            task.entry = entry
+            # Under the lock, or a purge in between would be undone.
+            with self._lock:
+                task.entry = entry
+                try:
+                    self._journal.write(entry)
+                except OSError as exc:
+                    # Delivered again after a restart, which is harmless.
+                    LOG.error('Cannot journal a delivery: %s', exc)
 
         self._outbox.deliver(task.status, answered)
 

@@ -87,6 +87,7 @@ class Agent:
     ) -> None:
         self._conf = conf
         self._transport = transport
+        self._drivers = drivers
         self._journal = journal.Journal(pathlib.Path(conf.agent.state_path))
         self._cache = agent_cache.Cache(
             pathlib.Path(conf.agent.cache_path),
@@ -118,6 +119,7 @@ class Agent:
         """
         self._journal.open()
         self._cache.open()
+        self._keep_blanks()
         boot_id = self._journal.next_boot()
         self._executor.start()
         self._server = messaging.get_rpc_server(
@@ -141,6 +143,15 @@ class Agent:
         self._executor.stop()
         self._journal.close()
         LOG.info('Agent of %s stopped', self._conf.host)
+
+    def _keep_blanks(self) -> None:
+        # The privileged side loads nothing from outside the cache.
+        blanks = {
+            region: self._cache.keep(f'blank-{region}', pathlib.Path(path))
+            for region, path in self._conf.agent.blank_bitstreams.items()
+        }
+        for driver in self._drivers.values():
+            driver.blank_images = blanks
 
 
 def build(

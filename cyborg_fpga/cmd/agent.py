@@ -4,7 +4,9 @@ import sys
 from collections.abc import Sequence
 
 from oslo_config import cfg
+from oslo_privsep import daemon
 
+from cyborg_fpga import errors
 from cyborg_fpga.agent import manager
 from cyborg_fpga.cmd import service
 from cyborg_fpga.drivers import privileged
@@ -22,10 +24,22 @@ def build(conf: cfg.ConfigOpts) -> manager.Agent:
 
 
 def filesystem(conf: cfg.ConfigOpts) -> sysfs.Sysfs:
-    """Choose how the cards are reached."""
+    """Choose how the cards are reached.
+
+    :raises errors.ServiceUnavailable: The privileged helper does not start.
+    """
     if conf.agent.simulator:
         return accessor.SimulatedSysfs(conf.agent.simulator)
-    return privileged.PrivilegedSysfs(conf.agent.sysroot, conf.agent.devroot)
+    try:
+        return privileged.PrivilegedSysfs(
+            conf.agent.sysroot,
+            conf.agent.devroot,
+            cache=conf.agent.cache_path,
+        )
+    except daemon.FailedToDropPrivileges as exc:
+        raise errors.ServiceUnavailable(
+            service='the privileged helper', reason=str(exc)
+        ) from exc
 
 
 if __name__ == '__main__':

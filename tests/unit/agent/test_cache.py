@@ -268,6 +268,22 @@ class CacheTest(base.BaseTestCase):
         self.assertEqual([(1024, 4096), (2048, 4096)], seen)
         self.assertEqual([], list(self.path.iterdir()))
 
+    def test_kept_file_stays_whatever_comes(self):
+        self.cache = self.opened(limit=5000)
+        source = self.path / 'source.part'
+        source.write_bytes(b'blank')
+        kept = self.cache.keep('blank-' + 'a' * 32, source)
+        self.assertEqual(self.path, kept.parent)
+        for digit in '123':
+            self.fetched(fakes.program(self.images, function=digit * 32))
+        self.opened(limit=5000)
+        self.assertEqual(b'blank', kept.read_bytes())
+
+    def test_missing_file_is_not_kept(self):
+        missing = self.path / 'missing'
+        self.assertRaises(OSError, self.cache.keep, 'blank', missing)
+        self.assertEqual([], list(self.path.iterdir()))
+
     def test_every_accepted_algorithm_works(self):
         for algo in ('sha256', 'sha3_512', 'blake2b', 'sha512'):
             content = fakes.image_of(fakes.CRYPTO)

@@ -1,6 +1,5 @@
 import dataclasses
 import errno
-
 from unittest import mock
 
 import oslo_messaging as messaging

@@ -371,6 +371,13 @@ class WipeTest(base.ExecutorTest):
         self.assertEqual(model.Cause.READBACK_MISMATCH, outcome.cause)
         self.assertTrue(outcome.touched)
 
+    def test_blank_image_may_show_a_function_of_its_own(self):
+        self.cards.lies[fakes.REGION] = 'b' * 32
+        outcome = self.run_to_end(fakes.wipe(model.WipeLevel.BLANK))
+        self.assertTrue(outcome.succeeded)
+        self.assertEqual('b' * 32, outcome.function_id)
+        self.assertEqual([model.WipeLevel.BLANK], self.levels())
+
     def test_level_none_touches_nothing_and_reads_back(self):
         outcome = self.run_to_end(fakes.wipe(model.WipeLevel.NONE))
         self.assertTrue(outcome.succeeded)
