@@ -92,7 +92,14 @@ class Inventory:
         if told == digest and not force:
             return False
         root = self._root(ctx, hostname)
-        writes = self._placement.sync_tree(root, wanted)
+        try:
+            writes = self._placement.sync_tree(root, wanted)
+        except errors.NotFound as exc:
+            # The compute service made its provider anew.
+            hosts.set_root(ctx, hostname, None)
+            raise errors.ServiceUnavailable(
+                service='Placement', reason=exc.message
+            ) from exc
         hosts.set_placement_digest(ctx, hostname, digest)
         LOG.info('Placement: %s writes for host %s', writes, hostname)
         return True
@@ -126,23 +133,22 @@ class Inventory:
         if host.rp_uuid is not None:
             return host.rp_uuid
         names = [name for name in (host.rp_name, host.hostname) if name]
-        uuid, name = self._find_root(names)
-        hosts.set_root(ctx, hostname, name, uuid)
+        uuid = self._find_root(names)
+        hosts.set_root(ctx, hostname, uuid)
         return uuid
 
-    def _find_root(self, names: list[str]) -> tuple[str, str]:
-        for name in names:
-            found = self._placement.find_provider(name)
-            if found is not None:
-                return found, name
-        if not self._conf.placement.create_root_provider:
+    def _find_root(self, names: list[str]) -> str:
+        try:
+            return self._placement.find_root(names)
+        except errors.NotFound as exc:
+            if self._conf.placement.create_root_provider:
+                return self._placement.create_root(names[0])
             raise errors.ServiceUnavailable(
                 service='Placement',
                 reason=f'it has no provider named {" or ".join(names)}; start '
                 'the compute service there, or set [placement] '
                 'create_root_provider',
-            )
-        return self._placement.create_root(names[0]), names[0]
+            ) from exc
 
     def _lock(self, hostname: str) -> threading.Lock:
         with self._guard:

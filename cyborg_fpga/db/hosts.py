@@ -112,13 +112,14 @@ def mark_silent(ctx: context.RequestContext, seconds: float) -> int:
 
 @engine.writer
 def set_root(
-    ctx: context.RequestContext, hostname: str, rp_name: str, rp_uuid: str
+    ctx: context.RequestContext, hostname: str, rp_uuid: str | None
 ) -> None:
+    """Keep which provider is the host's; None: look it up again."""
     engine.change(
         ctx,
         sa.update(models.Host)
         .where(models.Host.hostname == hostname)
-        .values(rp_name=rp_name, rp_uuid=rp_uuid),
+        .values(rp_uuid=rp_uuid),
     )
 
 

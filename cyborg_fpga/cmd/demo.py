@@ -1,0 +1,434 @@
+"""The tutorial as a program: every step says what it does and checks it.
+
+It talks to the service as people do: REST, Glance and Placement over HTTP,
+and a few ``openstack fpga`` commands. As the guest it uses the simulator's
+control socket.
+"""
+
+import contextlib
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import Any
+
+from cyborg_fpga.cmd import demo_http
+from cyborg_fpga.simulator import client
+from cyborg_fpga.simulator import samples
+
+REGION = '69528db6eb31577a8c3668f9faa081f6'
+OTHER_REGION = 'a5d72a3cc8b04939912cf715e5dc10ca'
+CRYPTO = 'd8424dc4a4a3c413f89e433683f9040b'
+CHANGED = 'f7df405cbd7acf7222f144b0b93acd18'
+PF = 'CUSTOM_FPGA_INTEL_PF'
+VF = 'CUSTOM_FPGA_INTEL_VF'
+SECRET = b'the key of project demo'
+
+_PATIENCE_SECONDS = 30
+
+
+class Failed(Exception):
+    """A step did not hold; the text says which and why."""
+
+
+def run(
+    folder: pathlib.Path, endpoints: Mapping[str, str], hostname: str
+) -> int:
+    """Run all steps; 0, or 1 when one does not hold."""
+    started = time.monotonic()
+    demo = Demo(folder, endpoints, hostname)
+    try:
+        demo.upload()
+        demo.look()
+        demo.placement()
+        demo.claim_by_type()
+        demo.claim_two()
+        demo.claim_raw()
+        demo.refusals()
+        demo.develop()
+        demo.administer()
+        demo.give_back()
+    except (Failed, demo_http.Refused, OSError) as exc:
+        print(f'demo: FAILED at step {demo.steps}: {exc}', flush=True)
+        return 1
+    seconds = time.monotonic() - started
+    print(f'demo: OK ({demo.steps} steps, {seconds:.1f} s)', flush=True)
+    return 0
+
+
+class Demo:
+    """The story: what it made so far is kept for the later steps."""
+
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        endpoints: Mapping[str, str],
+        hostname: str,
+    ) -> None:
+        self.steps = 0
+        self._host = hostname
+        self._folder = folder
+        self._cards = client.Simulator(str(folder / 'host'))
+        alice = 'alice:demo:member,reader'
+        self._admin = _accelerator(endpoints, 'admin')
+        self._alice = _accelerator(endpoints, alice)
+        self._mallory = _accelerator(endpoints, 'mallory:other:member')
+        self._images = demo_http.Http(endpoints['image'], 'admin', 'image')
+        self._own_images = demo_http.Http(endpoints['image'], alice, 'image')
+        self._room = demo_http.Http(
+            endpoints['placement'], 'admin', 'placement 1.39'
+        )
+        self._image: dict[str, str] = {}
+        self._held: list[str] = []
+
+    def upload(self) -> None:
+        with self._step('upload two bitstreams to Glance, tagged FPGA'):
+            for name, region in (
+                ('crypto', REGION),
+                ('crypto-other-card', OTHER_REGION),
+            ):
+                data = samples.sample_gbs(region, CRYPTO, size=4_000_000)
+                self._image[name] = self._images.upload(
+                    name, data, {'vendor': 'intel', 'type': 'crypto'}
+                )
+                self._say(f'{name}: image {self._image[name]}')
+        with self._step('they are in the catalogue'):
+            for uuid in self._image.values():
+                self._until(
+                    f'image {uuid} is in the catalogue',
+                    lambda u=uuid: self._alice.has(f'/bitstreams/{u}'),
+                )
+            self._cli('allinone-member', 'bitstream', 'list')
+
+    def look(self) -> None:
+        with self._step('the cards, as discovered from sysfs'):
+            self._cli('allinone', 'device', 'list')
+            regions = self._regions()
+            for region in regions:
+                addresses = ', '.join(
+                    f'{h["kind"]} {h["pci_address"]}'
+                    for h in region['handles']
+                )
+                self._say(f'deployable {region["name"]}: {addresses}')
+            kinds = {h['kind'] for r in regions for h in r['handles']}
+            self._check(kinds == {'PF', 'VF'}, f'handles are {kinds}')
+
+    def placement(self) -> None:
+        with self._step('inventories in Placement'):
+            found = self._room.inventories(self._host)
+            for provider in found:
+                self._say(
+                    f'{provider["name"]}: {provider["resource_class"]} '
+                    f'total {provider["total"]}, max_unit '
+                    f'{provider["max_unit"]}, reserved '
+                    f'{provider["reserved"]}'
+                )
+            totals = {p['resource_class']: p['total'] for p in found}
+            self._check(totals.get(PF) == 2, f'{PF}: {totals.get(PF)}')
+            self._check(bool(totals.get(VF)), f'no inventory of {VF}')
+        with self._step('traits in Placement'):
+            wanted = {
+                'CUSTOM_FPGA',
+                'CUSTOM_HW_INTEL',
+                'CUSTOM_HW_CRYPTO',
+                'CUSTOM_ACCELERATOR_CRYPTO',
+            }
+            self._until(
+                f'the pool has the traits {sorted(wanted)}',
+                lambda: wanted <= self._traits(PF),
+            )
+            self._say(' '.join(sorted(self._traits(PF))))
+
+    def claim_by_type(self) -> None:
+        with self._step(f'alice claims a crypto accelerator on {self._host}'):
+            self._cli(
+                'allinone-member', 'claim', 'create', '--host', self._host,
+                '--type', 'crypto', '--wait',
+            )  # fmt: skip
+            claim = self._alice.get('/claims')['claims'][0]
+            self._check_programmed(claim, self._image['crypto'], CRYPTO)
+        with self._step('Placement shows the allocation and the function'):
+            self._check(
+                self._room.allocated(claim['uuid']) == {PF: 1},
+                'the allocation is not one of the pool',
+            )
+            self._until(
+                'the function is a trait of the pool',
+                lambda: (
+                    f'CUSTOM_FPGA_FUNCTION_ID_INTEL_{CRYPTO.upper()}'
+                    in self._traits(PF)
+                ),
+            )
+        with self._step('her guest leaves a secret on the card; released'):
+            address = claim['addresses'][0]
+            self._cards.write_memory(address, 0, SECRET)
+            self._release(claim['uuid'])
+            self._check(
+                self._memory(address) == bytes(len(SECRET)),
+                f'the secret is still on {address}',
+            )
+            self._check(
+                self._afu(address) == CRYPTO, 'the function is not warm'
+            )
+
+    def claim_two(self) -> None:
+        with self._step(f'two {PF} of one pool, with crypto'):
+            claim = self._claim(resource_class=PF, type='crypto', count=2)
+            self._say(f'addresses {", ".join(claim["addresses"])}')
+            self._check(len(set(claim['addresses'])) == 2, 'not two addresses')
+            self._check(
+                self._room.allocated(claim['uuid']) == {PF: 2},
+                'the allocation is not two of one provider',
+            )
+            self._check(
+                len(claim['operation_uuids']) == 1,
+                'the warm card was programmed again',
+            )
+            for address in claim['addresses']:
+                self._cards.write_memory(address, 0, SECRET)
+            self._release(claim['uuid'])
+
+    def claim_raw(self) -> None:
+        with self._step('mallory claims without a type or image'):
+            claim = self._mallory.post(
+                '/claims', {'nodename': self._host, 'resource_class': PF}
+            )
+            address = claim['addresses'][0]
+            self._check(claim['state'] == 'ready', f'it is {claim["state"]}')
+            self._check(
+                not claim['operation_uuids'], 'something was programmed'
+            )
+            self._check(
+                self._memory(address) == bytes(len(SECRET)),
+                "she finds alice's secret",
+            )
+            self._say(f'{address}: nothing programmed, nothing found')
+            self._release(claim['uuid'], self._mallory)
+
+    def refusals(self) -> None:
+        before = self._room.usages(self._host)
+        with self._step('an image for another card is refused'):
+            self._refused(
+                400, self._alice, '/claims',
+                {'image_uuid': self._image['crypto-other-card']},
+            )  # fmt: skip
+        with self._step('more than there is is refused'):
+            self._refused(
+                409, self._alice, '/claims',
+                {'resource_class': PF, 'count': 3},
+            )  # fmt: skip
+            self._check(
+                self._room.usages(self._host) == before
+                and not self._alice.get('/claims')['claims'],
+                'something is left of it',
+            )
+
+    def develop(self) -> None:
+        with self._step('alice claims a card to develop on'):
+            claim = self._claim(resource_class=PF)
+            self._held.append(claim['uuid'])
+        with self._step('and programs her changed, private bitstream'):
+            data = samples.sample_gbs(REGION, CHANGED, size=20_000_000)
+            self._image['changed'] = self._own_images.upload(
+                'crypto-changed', data, {'vendor': 'intel'}, 'private'
+            )
+            self._cli(
+                'allinone-member', 'claim', 'program', claim['uuid'],
+                self._image['changed'], '--wait',
+            )  # fmt: skip
+            claim = self._alice.get(f'/claims/{claim["uuid"]}')
+            self._check_programmed(claim, None, CHANGED)
+            self._cards.write_memory(claim['addresses'][0], 0, SECRET)
+        with self._step("mallory cannot program alice's card"):
+            self._refused(
+                404, self._mallory, f'/claims/{claim["uuid"]}/program',
+                {'image_uuid': self._image['crypto']},
+            )  # fmt: skip
+            self._refused(
+                404, self._mallory, '/claims',
+                {'image_uuid': self._image['changed']},
+            )  # fmt: skip
+            self._until(
+                'no trait speaks of the private function',
+                lambda: (
+                    f'CUSTOM_FPGA_FUNCTION_ID_INTEL_{CHANGED.upper()}'
+                    not in self._traits(PF)
+                ),
+            )
+
+    def administer(self) -> None:
+        with self._step('an administrator programs a free deployable'):
+            held = self._alice.get('/claims')['claims'][0]
+            free = next(
+                r
+                for r in self._regions()
+                if r['region_id'] == REGION
+                and r['uuid'] not in held['deployable_uuids']
+            )
+            operation = self._admin.program(
+                free['uuid'], self._image['crypto']
+            )
+            self._finished(operation)
+        with self._step('but not one that is claimed'):
+            try:
+                self._admin.program(
+                    held['deployable_uuids'][0], self._image['crypto']
+                )
+            except demo_http.Refused as exc:
+                self._check(exc.status == 409, str(exc))
+                self._say(f'409: {exc.reason}')
+            else:
+                raise Failed('it was programmed')
+
+    def give_back(self) -> None:
+        with self._step('everything is released'):
+            for uuid in self._held:
+                address = self._alice.get(f'/claims/{uuid}')['addresses'][0]
+                self._cli(
+                    'allinone-member', 'claim', 'release', uuid, '--wait'
+                )
+                self._check(
+                    self._memory(address) == bytes(len(SECRET)),
+                    f'the secret is still on {address}',
+                )
+                self._check(
+                    self._afu(address) != CHANGED,
+                    "alice's own function is still there",
+                )
+        with self._step('nothing is left'):
+            self._check(
+                not self._admin.get('/claims')['claims'], 'a claim is left'
+            )
+            self._until(
+                'usage is 0',
+                lambda: not any(self._room.usages(self._host).values()),
+            )
+            regions = self._regions()
+            self._check(
+                not any(h['claim_uuid'] for r in regions
+                        for h in r['handles']),
+                'a handle is not free',
+            )  # fmt: skip
+            warm = [r for r in regions if r['function_id'] == CRYPTO]
+            self._check(len(warm) == 1, f'{len(warm)} cards are warm')
+            self._say('usage 0, handles free, one card still holds crypto')
+
+    # -- what the steps are made of ------------------------------------
+
+    @contextlib.contextmanager
+    def _step(self, title: str) -> Iterator[None]:
+        self.steps += 1
+        print(f'[{self.steps:2}] {title}', flush=True)
+        yield
+
+    def _say(self, text: str) -> None:
+        for line in text.splitlines():
+            print(f'       {line}', flush=True)
+
+    def _check(self, holds: bool, reason: str) -> None:
+        if not holds:
+            raise Failed(reason)
+
+    def _until(self, what: str, holds: Callable[[], bool]) -> None:
+        end = time.monotonic() + _PATIENCE_SECONDS
+        while not holds():
+            if time.monotonic() > end:
+                raise Failed(f'after {_PATIENCE_SECONDS} s still not: {what}')
+            time.sleep(0.1)
+
+    def _cli(self, cloud: str, *words: str) -> None:
+        beside = pathlib.Path(sys.executable).parent / 'openstack'
+        found = str(beside) if beside.exists() else shutil.which('openstack')
+        if found is None:
+            raise Failed('there is no openstack command')
+        command = ['openstack', '--os-cloud', cloud, 'fpga', *words]
+        self._say(f'$ {" ".join(command)}')
+        settings = self._folder / 'clouds.yaml'
+        done = subprocess.run(  # noqa: S603 (our own arguments)
+            [found, *command[1:]],
+            env={**os.environ, 'OS_CLIENT_CONFIG_FILE': str(settings)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        self._say(done.stdout)
+        if done.returncode:
+            raise Failed(f'{done.stderr.strip() or done.returncode}')
+
+    def _claim(self, **wanted: Any) -> dict[str, Any]:
+        claim = self._alice.post('/claims', {'hostname': self._host, **wanted})
+        self._until(
+            f'claim {claim["uuid"]} is ready',
+            lambda: self._settled(claim['uuid']),
+        )
+        return self._alice.get(f'/claims/{claim["uuid"]}')
+
+    def _settled(self, uuid: str) -> bool:
+        claim = self._alice.get(f'/claims/{uuid}')
+        if claim['state'] == 'failed':
+            raise Failed(str(claim['fault']))
+        return bool(claim['state'] == 'ready')
+
+    def _release(self, uuid: str, who: demo_http.Http | None = None) -> None:
+        who = who or self._alice
+        who.delete(f'/claims/{uuid}')
+        self._until(
+            f'claim {uuid} is gone', lambda: not who.has(f'/claims/{uuid}')
+        )
+
+    def _refused(
+        self, status: int, who: demo_http.Http, path: str, body: Any
+    ) -> None:
+        try:
+            who.post(path, body)
+        except demo_http.Refused as exc:
+            self._check(exc.status == status, str(exc))
+            self._say(f'{status}: {exc.reason}')
+        else:
+            raise Failed('it was not refused')
+
+    def _finished(self, operation: str) -> None:
+        def ended() -> bool:
+            found = self._admin.get(operation)
+            if found['state'] in ('failed', 'cancelled'):
+                raise Failed(f'{found["cause"]}: {found["detail"]}')
+            return bool(found['state'] == 'succeeded')
+
+        self._until('the operation has ended', ended)
+
+    def _check_programmed(
+        self, claim: dict[str, Any], image: str | None, function: str
+    ) -> None:
+        address = claim['addresses'][0]
+        self._check(
+            image is None or claim['image_uuid'] == image, 'wrong image'
+        )
+        self._check(
+            self._afu(address) == function,
+            f'the card at {address} does not hold {function}',
+        )
+        self._say(f'{address} holds {function}, read back from sysfs')
+
+    def _afu(self, address: str) -> str:
+        card = self._folder / 'host/sys/bus/pci/devices' / address
+        found = card.glob('fpga_region/region*/dfl-port.*/afu_id')
+        return next(found).read_text().strip()
+
+    def _memory(self, address: str) -> bytes:
+        return self._cards.read_memory(address, 0, len(SECRET))
+
+    def _regions(self) -> list[dict[str, Any]]:
+        found = self._admin.get(f'/deployables?hostname={self._host}')
+        return list(found['deployables'])
+
+    def _traits(self, resource_class: str) -> set[str]:
+        return self._room.traits(self._host, resource_class)
+
+
+def _accelerator(endpoints: Mapping[str, str], token: str) -> demo_http.Http:
+    return demo_http.Http(endpoints['accelerator'], token, 'accelerator 2.3')
