@@ -1,0 +1,107 @@
+"""``cyborg-fpga-simulator``: run, look at and disturb a simulated host."""
+
+import argparse
+import json
+import pathlib
+import signal
+import sys
+import threading
+
+from cyborg_fpga.simulator import client
+from cyborg_fpga.simulator import faults
+from cyborg_fpga.simulator import scenario
+from cyborg_fpga.simulator import server
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = _parser().parse_args(argv)
+    try:
+        status: int = arguments.run(arguments)
+    except (OSError, ValueError) as exc:
+        text = exc.strerror if isinstance(exc, OSError) else exc
+        print(f'cyborg-fpga-simulator: {text}', file=sys.stderr)
+        return 1
+    except server.AlreadyServed as exc:
+        print(
+            f'cyborg-fpga-simulator: {exc} is served by another process',
+            file=sys.stderr,
+        )
+        return 1
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog='cyborg-fpga-simulator', description=__doc__
+    )
+    commands = parser.add_subparsers(required=True, metavar='COMMAND')
+    run = commands.add_parser('run', help='serve the cards until SIGTERM')
+    run.add_argument('directory', type=pathlib.Path)
+    run.add_argument(
+        '--scenario',
+        type=pathlib.Path,
+        help='which cards to build; without it two PAC_A10 and a PAC_D5005 '
+        'with four VFs',
+    )
+    run.set_defaults(run=_run)
+    show = commands.add_parser('show', help='print the cards as JSON')
+    show.add_argument('directory', type=pathlib.Path)
+    show.set_defaults(run=_show)
+    kinds = ', '.join(faults.KINDS)
+    fault = commands.add_parser('fault', help=f'make a card fail: {kinds}')
+    fault.add_argument('directory', type=pathlib.Path)
+    fault.add_argument('address')
+    fault.add_argument('kind')
+    fault.add_argument('arguments', nargs='*', metavar='NAME=VALUE')
+    fault.set_defaults(run=_fault)
+    clear = commands.add_parser('clear', help='end faults of a card')
+    clear.add_argument('directory', type=pathlib.Path)
+    clear.add_argument('address')
+    clear.add_argument('kind', nargs='?')
+    clear.set_defaults(run=_clear)
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    wanted = None
+    if arguments.scenario:
+        wanted = scenario.load(arguments.scenario)
+    host = server.Host(arguments.directory, wanted)
+    host.start()
+    print('ready', flush=True)
+    ended.wait()
+    host.stop()
+    return 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    cards = client.Simulator(arguments.directory).cards()
+    print(json.dumps(cards, indent=2))
+    return 0
+
+
+def _fault(arguments: argparse.Namespace) -> int:
+    members = {}
+    for text in arguments.arguments:
+        name, found, value = text.partition('=')
+        if not found:
+            raise ValueError(f'{text!r} is not NAME=VALUE')
+        members[name] = value
+    client.Simulator(arguments.directory).fault(
+        arguments.address, arguments.kind, **members
+    )
+    return 0
+
+
+def _clear(arguments: argparse.Namespace) -> int:
+    client.Simulator(arguments.directory).clear(
+        arguments.address, arguments.kind
+    )
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

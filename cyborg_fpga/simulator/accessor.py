@@ -1,0 +1,74 @@
+"""The accessor through which drivers see a simulated host.
+
+``SimulatedSysfs(DIR)`` is all that differs from a real host: attributes are
+plain files read by the very same code, and what a driver writes or calls
+goes to the process of the cards instead of the kernel.
+"""
+
+import errno
+import os
+import pathlib
+from typing import Any
+
+from cyborg_fpga.drivers import sysfs
+from cyborg_fpga.simulator import tree
+from cyborg_fpga.simulator import wire
+
+
+class SimulatedSysfs(sysfs.Sysfs):
+    """Errors are those of the kernel; ENODEV while no card is served."""
+
+    def __init__(self, directory: str | pathlib.Path) -> None:
+        self._directory = pathlib.Path(directory)
+        super().__init__(
+            str(self._directory / 'sys'), str(self._directory / 'dev')
+        )
+
+    def read_bytes(self, path: str, limit: int = 65536) -> bytes:
+        data = super().read_bytes(path, limit)
+        number = tree.injected_errno(data)
+        if number:
+            raise OSError(number, os.strerror(number))
+        return data
+
+    def write(self, path: str, text: str) -> None:
+        # Attributes that do not exist or cannot be written fail the same
+        # way as in the real tree, before anybody is asked.
+        if not self.exists(path):
+            raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+        self._ask({'op': 'write', 'path': path}, text.encode())
+
+    def _call(self, node: str, request: int, arg: bytes) -> None:
+        self._ask({'op': 'ioctl', 'node': node, 'request': request}, arg)
+
+    def _ask(self, header: dict[str, Any], blob: bytes) -> None:
+        with wire.connect(self._directory) as sock:
+            try:
+                wire.send(sock, header, blob)
+                answer, _ = wire.receive(sock)
+                while 'read' in answer:
+                    wire.send(sock, *_copy_from_user(*answer['read']))
+                    answer, _ = wire.receive(sock)
+            except (EOFError, ConnectionError) as exc:
+                raise OSError(errno.EIO, 'the cards went away') from exc
+        if answer['errno']:
+            raise OSError(answer['errno'], os.strerror(answer['errno']))
+
+
+def _copy_from_user(address: int, length: int) -> tuple[dict[str, int], bytes]:
+    """Answer a card from this process's own memory, as a kernel would."""
+    fd = os.open('/proc/self/mem', os.O_RDONLY)
+    try:
+        data = b''
+        while len(data) < length:
+            part = os.pread(fd, length - len(data), address + len(data))
+            data += part
+            if not part:
+                break
+    except (OSError, OverflowError):
+        return {'errno': errno.EFAULT}, b''
+    finally:
+        os.close(fd)
+    if len(data) < length:
+        return {'errno': errno.EFAULT}, b''
+    return {'errno': 0}, data

@@ -1,0 +1,342 @@
+"""One simulated card: loads images, resets ports, has memories and faults.
+
+Its state is in files below ``DIR/state``, written before and after each
+change, so that a card process killed at any moment leaves what a card that
+lost power would: a load that had begun leaves half an image and a port that
+stays in reset.
+"""
+
+import errno
+import json
+import os
+import pathlib
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from oslo_log import log as logging
+
+from cyborg_fpga.simulator import faults
+from cyborg_fpga.simulator import payload
+from cyborg_fpga.simulator import samples
+from cyborg_fpga.simulator import scenario
+from cyborg_fpga.simulator import tree
+
+LOG = logging.getLogger(__name__)
+
+_TICK = 0.02
+
+
+class PowerCut(EOFError):
+    """The card stopped in the middle of something; nobody is answered."""
+
+
+class _LoadFailed(Exception):
+    """A load ended early.
+
+    :ivar number: errno for the caller.
+    """
+
+    def __init__(self, number: int, state: str, status: str = '') -> None:
+        super().__init__(status)
+        self.number = number
+        self.state = state
+        self.status = status
+
+
+class Card:
+    """Thread-safe; one load at a time, as under the kernel's engine lock.
+
+    Errors are :class:`OSError` with the errno that the kernel would give.
+    """
+
+    def __init__(
+        self,
+        directory: pathlib.Path,
+        card: scenario.Card,
+        card_tree: tree.CardTree,
+    ) -> None:
+        self.spec = card
+        self.tree = card_tree
+        self._state = directory / 'state'
+        self._file = self._state / f'{card.address}.json'
+        self._engine = threading.Lock()
+        self._changed = threading.Condition()
+        self._written: dict[int, int] = {}
+        self._stopped = False
+        found = (
+            json.loads(self._file.read_text()) if (self._file.exists()) else {}
+        )
+        self._manager: dict[str, str] = found.get(
+            'manager', {'state': 'unknown', 'status': ''}
+        )
+        self._faults = faults.Faults(found.get('faults', {}))
+        self._ports: list[dict[str, Any]] = found.get('ports') or [
+            _new_port(card.function_id) for _ in range(card.ports)
+        ]
+        for function in self.functions():
+            if not self._memory(function).exists():
+                self._forget(function)
+
+    def start(self) -> None:
+        """Bring the tree up to date with the state on disk."""
+        with self._changed:
+            for port, state in enumerate(self._ports):
+                if state['loading'] is not None:
+                    LOG.warning('Card %s has half an image', self.address)
+                    state.update(loading=None, broken=True)
+                    self._manager = {'state': 'write error', 'status': ''}
+                    self._written.pop(port, None)
+            self._save()
+
+    def stop(self) -> None:
+        """Cut the power: whatever runs ends where it is, unanswered."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
+    @property
+    def address(self) -> str:
+        return self.spec.address
+
+    def program(self, port: int, image: bytes) -> None:
+        """Load *image*; blocks as long as the hardware takes.
+
+        :raises OSError: EINVAL, EIO, ENODEV.
+        """
+        if not 0 <= port < self.spec.ports:
+            raise _os_error(errno.EINVAL)
+        with self._engine:
+            self._begin(port, len(image))
+            try:
+                function = self._load(port, image)
+            except _LoadFailed as exc:
+                self._end(port, None, exc.state, exc.status)
+                raise _os_error(exc.number) from exc
+            self._end(port, function, 'operating', '')
+
+    def reset(self, function: str, port: int) -> None:
+        """Reset a port: registers and memory go, its function stays."""
+        with self._changed:
+            self._check_present()
+            if self._faults.take('wipe'):
+                self._save()
+                raise _os_error(errno.EIO)
+            if self._faults.take('dirty'):
+                self._save()
+                return
+            self._forget(function)
+
+    def write_memory(self, function: str, offset: int, data: bytes) -> None:
+        """Write as a guest with *function* would; lost while in reset."""
+        with self._changed:
+            if self._reachable(function, offset, len(data)):
+                with open(self._memory(function), 'r+b') as file:
+                    file.seek(offset)
+                    file.write(data)
+
+    def read_memory(self, function: str, offset: int, length: int) -> bytes:
+        """Read as a guest with *function* would; all ones while in reset."""
+        with self._changed:
+            if not self._reachable(function, offset, length):
+                return b'\xff' * length
+            with open(self._memory(function), 'rb') as file:
+                file.seek(offset)
+                return file.read(length)
+
+    def fault(self, kind: str, arguments: Mapping[str, Any]) -> None:
+        with self._changed:
+            self._faults.set(kind, arguments)
+            self._save()
+
+    def clear(self, kind: str | None) -> None:
+        with self._changed:
+            self._faults.clear(kind)
+            self._save()
+
+    def describe(self) -> dict[str, Any]:
+        """What ``cyborg-fpga-simulator show`` prints."""
+        with self._changed:
+            ports = [
+                {
+                    'function_id': state['function_id'],
+                    'broken': state['broken'],
+                    'loading': state['loading'],
+                    'written': self._written.get(port),
+                    'loads': state['loads'],
+                }
+                for port, state in enumerate(self._ports)
+            ]
+            return {
+                'address': self.address,
+                'family': self.spec.family,
+                'region_id': self.spec.region_id,
+                'functions': self.functions(),
+                'manager': dict(self._manager),
+                'ports': ports,
+                'faults': {**self._faults.active},
+            }
+
+    def functions(self) -> list[str]:
+        """Addresses of what guests can be given."""
+        return self.spec.vf_addresses or [self.address]
+
+    def _begin(self, port: int, size: int) -> None:
+        with self._changed:
+            self._check_present()
+            self._ports[port]['loading'] = size
+            self._ports[port]['broken'] = False
+            self._ports[port]['loads'] += 1
+            self._written[port] = 0
+            self._manager = {'state': 'write', 'status': ''}
+            self._image(port).write_bytes(b'')
+            # Whatever the logic held is gone with it.
+            for number, function in enumerate(self.functions()):
+                if self._port_of(number) == port:
+                    self._forget(function)
+            self._save()
+
+    def _load(self, port: int, image: bytes) -> str:
+        """Configure the region bit by bit; returns the new function."""
+        slow = self._take('slow')
+        fail = self._take('fail')
+        seconds = self.spec.program_fixed + (slow['seconds'] if slow else 0)
+        seconds += len(image) / self.spec.program_rate
+        stop = len(image)
+        if fail:
+            stop = int(stop * min(max(fail['percent'], 0), 100) / 100)
+        begun = time.monotonic()
+        while self._written[port] < stop:
+            self._wait()
+            share = min(1, (time.monotonic() - begun) / (seconds or 1e-9))
+            done = min(stop, int(len(image) * share))
+            with open(self._image(port), 'ab') as file:
+                file.write(image[self._written[port] : done])
+            self._written[port] = done
+        if fail:
+            raise _LoadFailed(
+                errno.EIO, 'write error', 'reconfig operation error'
+            )
+        return self._configured(image)
+
+    def _wait(self) -> None:
+        """Let time pass, more of it while the card hangs."""
+        with self._changed:
+            self._changed.wait(_TICK)
+            while self._hangs():
+                self._changed.wait()
+            if self._stopped:
+                raise PowerCut
+            if self._faults.has('vanish'):
+                raise _LoadFailed(errno.ENODEV, 'write error')
+
+    def _hangs(self) -> bool:
+        return bool(
+            self._faults.has('hang')
+            and not self._faults.has('vanish')
+            and not self._stopped
+        )
+
+    def _configured(self, image: bytes) -> str:
+        try:
+            found = payload.parse(image, self.spec.region_id)
+        except payload.BadImage as exc:
+            raise _LoadFailed(
+                errno.EIO, 'write complete error', str(exc)
+            ) from exc
+        lie = self._take('lie')
+        return lie['function_id'] if lie else found.function_id
+
+    def _end(
+        self, port: int, function: str | None, state: str, status: str
+    ) -> None:
+        with self._changed:
+            self._ports[port].update(
+                loading=None,
+                broken=function is None,
+                function_id=function or samples.BLANK,
+            )
+            self._written.pop(port, None)
+            self._manager = {'state': state, 'status': status}
+            self._save()
+
+    def _take(self, kind: str) -> dict[str, Any] | None:
+        with self._changed:
+            found = self._faults.take(kind)
+            self._save()
+            return dict(found) if found else None
+
+    def _check_present(self) -> None:
+        if self._faults.has('vanish'):
+            raise _os_error(errno.ENODEV)
+
+    def _reachable(self, function: str, offset: int, length: int) -> bool:
+        self._check_present()
+        if function not in self.functions():
+            raise _os_error(errno.ENODEV)
+        if offset < 0 or length < 0 or offset + length > self.spec.memory:
+            raise _os_error(errno.EINVAL)
+        port = self._ports[self._port_of(self.functions().index(function))]
+        return not port['broken'] and port['loading'] is None
+
+    def _port_of(self, position: int) -> int:
+        return self.spec.port_of(position) if self.spec.vfs else 0
+
+    def _memory(self, function: str) -> pathlib.Path:
+        return self._state / f'{function}.memory'
+
+    def _image(self, port: int) -> pathlib.Path:
+        """What has reached the region so far."""
+        return self._state / f'{self.address}.port{port}.image'
+
+    def _forget(self, function: str) -> None:
+        with open(self._memory(function), 'wb') as file:
+            file.truncate(self.spec.memory)
+
+    def _save(self) -> None:
+        """Make the file, the tree and those who wait agree with us."""
+        if self._stopped:
+            raise PowerCut
+        state = {
+            'manager': self._manager,
+            'ports': self._ports,
+            'faults': self._faults.active,
+        }
+        temporary = self._file.with_suffix('.new')
+        temporary.write_text(json.dumps(state, indent=1))
+        os.replace(temporary, self._file)
+        if self._faults.has('vanish'):
+            self.tree.remove()
+        else:
+            self._show()
+        self._changed.notify_all()
+
+    def _show(self) -> None:
+        if not self.tree.present():
+            self.tree.build()
+        self.tree.show_manager(**self._manager)
+        shown = self._faults.has('errors')
+        self.tree.show_errors(shown['value'] if shown else 0)
+        unreadable = self._faults.has('unreadable')
+        for port, state in enumerate(self._ports):
+            value: str | int = state['function_id']
+            if unreadable:
+                value = int(getattr(errno, unreadable['errno']))
+            elif state['broken'] or state['loading'] is not None:
+                # Until a load succeeds, the port is held in reset.
+                value = errno.EBUSY
+            self.tree.show_function(port, value)
+
+
+def _new_port(function_id: str | None) -> dict[str, Any]:
+    return {
+        'function_id': function_id or samples.BLANK,
+        'loading': None,
+        'broken': False,
+        'loads': 0,
+    }
+
+
+def _os_error(number: int) -> OSError:
+    return OSError(number, os.strerror(number))

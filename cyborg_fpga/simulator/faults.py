@@ -1,0 +1,91 @@
+"""What can go wrong with a simulated card, on demand.
+
+To add a kind: one entry here, and one question ``faults.take('kind')`` at
+the place in :mod:`.cards` where it strikes.
+"""
+
+import errno
+import re
+from collections.abc import Mapping
+from typing import Any
+
+#: Kind -> its arguments and their defaults. Every kind also takes ``times``:
+#: after so many strikes it is over; 0 lasts until it is cleared.
+KINDS: Mapping[str, Mapping[str, Any]] = {
+    # A load takes so much longer.
+    'slow': {'seconds': 5.0},
+    # A load neither ends nor fails until the fault is cleared.
+    'hang': {},
+    # A load ends with an error after so much of the image.
+    'fail': {'percent': 50.0},
+    # A load succeeds, but another function shows up.
+    'lie': {'function_id': 'deadbeef' * 4},
+    # The port cannot be reset.
+    'wipe': {},
+    # A reset succeeds and leaves everything as it was.
+    'dirty': {},
+    # The card falls off the bus.
+    'vanish': {},
+    # Reading the loaded function fails.
+    'unreadable': {'errno': 'EBUSY'},
+    # The engine's error register shows so much.
+    'errors': {'value': 1},
+}
+
+
+class Faults:
+    """The faults of one card; not thread-safe."""
+
+    def __init__(self, active: dict[str, dict[str, Any]]) -> None:
+        self.active = active
+
+    def set(self, kind: str, arguments: Mapping[str, Any]) -> None:
+        """Let the card fail from now on.
+
+        :raises ValueError: There is no such kind or argument.
+        """
+        if kind not in KINDS:
+            raise ValueError(f'fault {kind!r} is none of {", ".join(KINDS)}')
+        defaults = {'times': 0, **KINDS[kind]}
+        unknown = set(arguments) - set(defaults)
+        if unknown:
+            raise ValueError(f'{kind} has no argument {min(unknown)!r}')
+        self.active[kind] = {
+            name: _typed(name, default, arguments.get(name, default))
+            for name, default in defaults.items()
+        }
+
+    def clear(self, kind: str | None) -> None:
+        """End one fault, or all of them for None."""
+        if kind is None:
+            self.active.clear()
+        self.active.pop(kind or '', None)
+
+    def has(self, kind: str) -> dict[str, Any] | None:
+        """Whether a lasting state is on; its arguments."""
+        return self.active.get(kind)
+
+    def take(self, kind: str) -> dict[str, Any] | None:
+        """Whether *kind* strikes now; counts the strike."""
+        found = self.active.get(kind)
+        if found and found['times']:
+            found['times'] -= 1
+            if not found['times']:
+                del self.active[kind]
+        return found
+
+
+def _typed(name: str, default: Any, value: Any) -> Any:
+    try:
+        converted = type(default)(value)
+    except (TypeError, ValueError) as exc:
+        raise ValueError(f'{name}: {value!r} is not valid') from exc
+    if name == 'errno' and not isinstance(
+        getattr(errno, str(converted), None), int
+    ):
+        raise ValueError(f'errno: {value!r} is not an errno')
+    if name == 'function_id' and not re.fullmatch('[0-9a-f]{32}', converted):
+        raise ValueError(f'function_id: {value!r} is not 32 hex digits')
+    if name == 'times' and converted < 0:
+        raise ValueError('times: must not be negative')
+    return converted

@@ -1,0 +1,28 @@
+"""Bitstream files that the simulated cards can load."""
+
+import hashlib
+
+from cyborg_fpga.bitstream import gbs
+from cyborg_fpga.simulator import payload
+
+BLANK = '0' * 32
+
+
+def sample_gbs(
+    region_id: str, function_id: str, *, size: int = 65536, name: str = 'afu'
+) -> bytes:
+    """Make a whole file whose function is *function_id*.
+
+    The same arguments make the same bytes.
+
+    :param size: Bytes of the raw image's body.
+    """
+    seed = f'{region_id}/{function_id}/{name}'.encode()
+    body = hashlib.shake_128(seed).digest(size)
+    raw = payload.build(region_id, function_id, body)
+    return gbs.build(region_id, function_id, raw, name=name)
+
+
+def blank_gbs(region_id: str) -> bytes:
+    """Make a whole file that leaves the region without a function."""
+    return sample_gbs(region_id, BLANK, size=4096, name='blank')

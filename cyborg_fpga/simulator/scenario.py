@@ -1,0 +1,220 @@
+"""Which cards a simulated host has: a YAML file and its checks.
+
+::
+
+    cards:
+      - address: '0000:3b:00.0'   # the only member that must be there
+        family: PAC_A10           # or PAC_D5005, N6001: ids and defaults
+        vendor: '8086'            # these four instead of the family's
+        device: '09c4'
+        subsystem_device: '0000'
+        vf_device: '09c5'
+        numa_node: 0              # -1 where the firmware does not say
+        serial: '0123456789abcdef'
+        region_id: '69528db6eb31577a8c3668f9faa081f6'
+        function_id: null         # what is loaded at first
+        ports: 1
+        vfs: 0                    # with VFs, every port belongs to one
+        vf_offset: 128            # first VF's distance from the PF
+        vf_stride: 2              # and from one VF to the next
+        program_fixed: 0.2        # seconds to load an image of any size
+        program_rate: 40000000    # bytes per second on top
+        memory: 65536             # bytes that a guest sees of a function
+"""
+
+import dataclasses
+import pathlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+_ADDRESS = re.compile('[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}[.][0-7]')
+_HEX4 = re.compile('[0-9a-f]{4}')
+_HEX16 = re.compile('[0-9a-f]{16}')
+_HEX32 = re.compile('[0-9a-f]{32}')
+
+FAMILIES: dict[str, dict[str, str]] = {
+    'PAC_A10': {
+        'device': '09c4',
+        'vf_device': '09c5',
+        'region_id': '69528db6eb31577a8c3668f9faa081f6',
+    },
+    'PAC_D5005': {
+        'device': '0b2b',
+        'vf_device': '0b2c',
+        'region_id': '9346116da52d5ca8b06aa9a389ef7c8d',
+    },
+    'N6001': {
+        'device': 'bcce',
+        'vf_device': 'bccf',
+        'subsystem_device': '1771',
+        'region_id': 'ce3139c959cf528ca27751c50829797a',
+    },
+}
+
+DEFAULT = """
+cards:
+  - {address: '0000:3b:00.0', family: PAC_A10, numa_node: 0}
+  - {address: '0000:5e:00.0', family: PAC_A10, numa_node: 1}
+  - {address: '0000:86:00.0', family: PAC_D5005, numa_node: 1, vfs: 4}
+"""
+
+
+class ScenarioError(ValueError):
+    """The file does not describe a host; its text says where and why."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """One card, all members checked."""
+
+    address: str
+    family: str = 'PAC_A10'
+    vendor: str = '8086'
+    device: str = '09c4'
+    subsystem_device: str = '0000'
+    vf_device: str = '09c5'
+    numa_node: int = -1
+    serial: str | None = None
+    region_id: str = FAMILIES['PAC_A10']['region_id']
+    function_id: str | None = None
+    ports: int = 1
+    vfs: int = 0
+    vf_offset: int = 128
+    vf_stride: int = 2
+    program_fixed: float = 0.2
+    program_rate: float = 40e6
+    memory: int = 65536
+
+    @property
+    def vf_addresses(self) -> list[str]:
+        domain, bus, rest = self.address.split(':')
+        device, function = rest.split('.')
+        first = int(bus, 16) << 8 | int(device, 16) << 3 | int(function)
+        ids = [
+            first + self.vf_offset + n * self.vf_stride
+            for n in range(self.vfs)
+        ]
+        return [
+            f'{domain}:{rid >> 8:02x}:{rid >> 3 & 31:02x}.{rid & 7}'
+            for rid in ids
+        ]
+
+    def port_of(self, vf: int) -> int:
+        """Port behind the VF number *vf*."""
+        return vf * self.ports // self.vfs
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Scenario:
+    cards: tuple[Card, ...]
+
+    def dump(self) -> str:
+        """The YAML text that :func:`parse` turns into this again."""
+        cards = [dataclasses.asdict(card) for card in self.cards]
+        text: str = yaml.safe_dump({'cards': cards}, sort_keys=False)
+        return text
+
+
+def load(path: pathlib.Path) -> Scenario:
+    """Read a scenario file.
+
+    :raises ScenarioError: It is not one.
+    """
+    try:
+        return parse(path.read_text())
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ScenarioError(f'{path} cannot be read: {exc}') from exc
+
+
+def parse(text: str) -> Scenario:
+    """Read a scenario.
+
+    :raises ScenarioError: It is not one.
+    """
+    try:
+        found = yaml.safe_load(text)
+    except yaml.YAMLError as exc:
+        raise ScenarioError(f'not YAML: {exc}') from exc
+    if not isinstance(found, dict) or set(found) != {'cards'}:
+        raise ScenarioError('the one member of a scenario is "cards"')
+    if not isinstance(found['cards'], list):
+        raise ScenarioError('cards: must be a list')
+    cards = tuple(
+        _card(f'cards[{n}]', item) for n, item in enumerate(found['cards'])
+    )
+    _distinct(cards)
+    return Scenario(cards)
+
+
+def _card(where: str, item: Any) -> Card:
+    if not isinstance(item, dict):
+        raise ScenarioError(f'{where}: must be a mapping')
+    kinds = {field.name for field in dataclasses.fields(Card)}
+    unknown = {str(key) for key in item} - kinds
+    if unknown:
+        raise ScenarioError(f'{where}: unknown member {min(unknown)!r}')
+    family = item.get('family', Card.__dataclass_fields__['family'].default)
+    if family not in FAMILIES:
+        raise ScenarioError(
+            f'{where}.family: must be one of {", ".join(sorted(FAMILIES))}'
+        )
+    members = {**FAMILIES[family], **item}
+    for name, value in members.items():
+        if not _good(name, value):
+            raise ScenarioError(f'{where}.{name}: {value!r} is not valid')
+    if 'address' not in members:
+        raise ScenarioError(f'{where}.address: is missing')
+    card = Card(**members)
+    if card.vfs and card.vfs < card.ports:
+        raise ScenarioError(f'{where}.vfs: fewer than ports')
+    if any(not _ADDRESS.fullmatch(vf) for vf in card.vf_addresses):
+        raise ScenarioError(f'{where}.vfs: end beyond the last PCI bus')
+    return card
+
+
+_TEXTS: Mapping[str, re.Pattern[str]] = {
+    'address': _ADDRESS,
+    'family': re.compile('.*'),
+    'vendor': _HEX4,
+    'device': _HEX4,
+    'subsystem_device': _HEX4,
+    'vf_device': _HEX4,
+    'serial': _HEX16,
+    'region_id': _HEX32,
+    'function_id': _HEX32,
+}
+_RANGES: Mapping[str, tuple[float, float]] = {
+    'numa_node': (-1, 1023),
+    'ports': (1, 4),
+    'vfs': (0, 64),
+    'vf_offset': (1, 4096),
+    'vf_stride': (1, 256),
+    'program_fixed': (0, 3600),
+    'program_rate': (1, 1e12),
+    'memory': (16, 1 << 30),
+}
+_FRACTIONS = ('program_fixed', 'program_rate')
+
+
+def _good(name: str, value: Any) -> bool:
+    if value is None:
+        return name in ('serial', 'function_id')
+    if name in _TEXTS:
+        return isinstance(value, str) and bool(_TEXTS[name].fullmatch(value))
+    kinds = (int, float) if name in _FRACTIONS else (int,)
+    low, high = _RANGES[name]
+    return type(value) in kinds and low <= value <= high
+
+
+def _distinct(cards: tuple[Card, ...]) -> None:
+    seen: set[str] = set()
+    for card in cards:
+        if int(card.address[5:7], 16) == 0:
+            raise ScenarioError(f'{card.address}: bus 00 has the bridges')
+        for address in (card.address, *card.vf_addresses):
+            if address in seen:
+                raise ScenarioError(f'{address}: two functions have it')
+            seen.add(address)

@@ -1,0 +1,275 @@
+"""Serves all cards of a simulated host to drivers, guests and tests.
+
+The packed structures of a driver's ioctl are decoded here with numbers
+taken from the kernel's documentation, not from the driver.
+"""
+
+import errno
+import fcntl
+import os
+import pathlib
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from oslo_log import log as logging
+
+from cyborg_fpga.simulator import cards
+from cyborg_fpga.simulator import samples
+from cyborg_fpga.simulator import scenario
+from cyborg_fpga.simulator import tree
+from cyborg_fpga.simulator import wire
+
+LOG = logging.getLogger(__name__)
+
+_API_VERSION = 0xB600
+_CHECK_EXTENSION = 0xB601
+_RESET_PORT = 0xB640
+_RECONFIGURE = 0xB680
+_RECONFIGURE_SIZE = 24
+
+
+class AlreadyServed(Exception):
+    """Another process serves this directory."""
+
+
+class Host:
+    """A simulated host; :meth:`start` builds what is missing and serves.
+
+    :param directory: Is made if it is not there. One process serves it.
+    :param wanted: None takes what the directory was built from, or the
+        default host.
+    """
+
+    def __init__(
+        self,
+        directory: pathlib.Path,
+        wanted: scenario.Scenario | None = None,
+    ) -> None:
+        self._directory = directory
+        self._wanted = wanted
+        self._cards: dict[str, cards.Card] = {}
+        self._listener: socket.socket | None = None
+        self._lock: int | None = None
+
+    def start(self) -> None:
+        """Return once drivers can use the cards.
+
+        :raises AlreadyServed: Another process serves this directory.
+        :raises scenario.ScenarioError: It was built from another scenario.
+        """
+        (self._directory / 'state').mkdir(parents=True, exist_ok=True)
+        self._take_lock()
+        try:
+            host = self._scenario()
+            self._write_blanks(host)
+            trees = tree.plan(self._directory, host.cards)
+            for spec, card_tree in zip(host.cards, trees, strict=True):
+                card = cards.Card(self._directory, spec, card_tree)
+                card.start()
+                self._cards[spec.address] = card
+            self._listener = wire.listen(self._directory)
+        except BaseException:
+            self._release_lock()
+            raise
+        threading.Thread(
+            target=self._accept, args=(self._listener,), daemon=True
+        ).start()
+
+    def stop(self) -> None:
+        """Serve no more; a load that runs is left as a power cut would."""
+        if self._listener is not None:
+            # Wakes accept(), which close() alone does not.
+            self._listener.shutdown(socket.SHUT_RDWR)
+            self._listener.close()
+            self._listener = None
+        for card in self._cards.values():
+            card.stop()
+        self._release_lock()
+
+    def _take_lock(self) -> None:
+        self._lock = os.open(
+            self._directory / 'state' / 'lock', os.O_CREAT | os.O_RDWR, 0o600
+        )
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            self._release_lock()
+            raise AlreadyServed(str(self._directory)) from exc
+
+    def _release_lock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _scenario(self) -> scenario.Scenario:
+        path = self._directory / 'scenario.yaml'
+        if not path.exists():
+            host = self._wanted or scenario.parse(scenario.DEFAULT)
+            temporary = path.with_suffix('.new')
+            temporary.write_text(host.dump())
+            temporary.replace(path)
+            return host
+        host = scenario.load(path)
+        if self._wanted is not None and self._wanted != host:
+            raise scenario.ScenarioError(
+                f'{self._directory} was built from another scenario'
+            )
+        return host
+
+    def _write_blanks(self, host: scenario.Scenario) -> None:
+        directory = self._directory / 'blank'
+        directory.mkdir(exist_ok=True)
+        for region in {card.region_id for card in host.cards}:
+            path = directory / f'{region}.gbs'
+            if not path.exists():
+                temporary = path.with_suffix('.new')
+                temporary.write_bytes(samples.blank_gbs(region))
+                temporary.replace(path)
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                sock, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(
+                target=self._serve, args=(sock,), daemon=True
+            ).start()
+
+    def _serve(self, sock: socket.socket) -> None:
+        with sock:
+            try:
+                header, blob = wire.receive(sock)
+                answer, data = self._answer(sock, header, blob)
+                wire.send(sock, answer, data)
+            except (EOFError, OSError, ValueError) as exc:
+                # The caller died. What it started has gone on to its end.
+                LOG.debug('A caller is gone: %s', exc)
+
+    def _answer(
+        self, sock: socket.socket, header: dict[str, Any], blob: bytes
+    ) -> tuple[dict[str, Any], bytes]:
+        operation = _OPERATIONS.get(str(header.get('op')))
+        try:
+            if operation is None:
+                raise ValueError(f'no operation {header.get("op")!r}')
+            result, data = operation(self, sock, header, blob)
+        except OSError as exc:
+            return {'errno': exc.errno or errno.EIO}, b''
+        except (KeyError, TypeError, ValueError) as exc:
+            text = f'{type(exc).__name__}: {exc}'
+            return {'errno': errno.EINVAL, 'message': text}, b''
+        return {'errno': 0, 'result': result}, data
+
+    def _ioctl(
+        self, sock: socket.socket, header: dict[str, Any], arg: bytes
+    ) -> tuple[Any, bytes]:
+        card, node = self._node(header['node'])
+        request = header['request']
+        if request in (_API_VERSION, _CHECK_EXTENSION):
+            return None, b''
+        if node.kind == 'fme' and request == _RECONFIGURE:
+            port, image = _reconfiguration(sock, arg)
+            card.program(port, image)
+        elif node.kind == 'port' and request == _RESET_PORT and not arg:
+            card.reset(node.function, node.port)
+        else:
+            raise OSError(errno.EINVAL, '')
+        return None, b''
+
+    def _node(self, name: str) -> tuple[cards.Card, tree.Node]:
+        for card in self._cards.values():
+            if name in card.tree.nodes:
+                if not card.tree.present():
+                    break
+                return card, card.tree.nodes[name]
+        raise OSError(errno.ENOENT, '')
+
+    def _write(
+        self, sock: socket.socket, header: dict[str, Any], blob: bytes
+    ) -> tuple[Any, bytes]:
+        """No attribute of these cards can be written yet."""
+        raise OSError(errno.EACCES, '')
+
+    def _write_memory(
+        self, sock: socket.socket, header: dict[str, Any], blob: bytes
+    ) -> tuple[Any, bytes]:
+        address, offset = header['address'], header['offset']
+        self._function(address).write_memory(address, offset, blob)
+        return None, b''
+
+    def _read_memory(
+        self, sock: socket.socket, header: dict[str, Any], blob: bytes
+    ) -> tuple[Any, bytes]:
+        address = header['address']
+        return None, self._function(address).read_memory(
+            address, header['offset'], header['length']
+        )
+
+    def _show(
+        self, sock: socket.socket, header: dict[str, Any], blob: bytes
+    ) -> tuple[Any, bytes]:
+        return [card.describe() for card in self._cards.values()], b''
+
+    def _fault(
+        self, sock: socket.socket, header: dict[str, Any], blob: bytes
+    ) -> tuple[Any, bytes]:
+        card = self._card(header['address'])
+        card.fault(header['kind'], header['arguments'])
+        return None, b''
+
+    def _clear(
+        self, sock: socket.socket, header: dict[str, Any], blob: bytes
+    ) -> tuple[Any, bytes]:
+        self._card(header['address']).clear(header['kind'])
+        return None, b''
+
+    def _card(self, address: str) -> cards.Card:
+        if address not in self._cards:
+            raise ValueError(f'there is no card {address}')
+        return self._cards[address]
+
+    def _function(self, address: str) -> cards.Card:
+        for card in self._cards.values():
+            if address in card.functions():
+                return card
+        raise OSError(errno.ENODEV, '')
+
+
+_Operation = Callable[
+    [Host, socket.socket, dict[str, Any], bytes], tuple[Any, bytes]
+]
+_OPERATIONS: dict[str, _Operation] = {
+    'ioctl': Host._ioctl,
+    'write': Host._write,
+    'memory-write': Host._write_memory,
+    'memory-read': Host._read_memory,
+    'cards': Host._show,
+    'fault': Host._fault,
+    'clear': Host._clear,
+}
+
+
+def _reconfiguration(sock: socket.socket, arg: bytes) -> tuple[int, bytes]:
+    """Take ``struct dfl_fpga_fme_port_pr`` apart and fetch the image.
+
+    The kernel also accepts a larger argsz; no caller has reason to send one.
+    """
+    if len(arg) != _RECONFIGURE_SIZE:
+        raise OSError(errno.EFAULT, '')
+    argsz = int.from_bytes(arg[0:4], 'little')
+    flags = int.from_bytes(arg[4:8], 'little')
+    port = int.from_bytes(arg[8:12], 'little')
+    size, address = struct.unpack('<IQ', arg[12:24])
+    if argsz != _RECONFIGURE_SIZE or flags or not size:
+        raise OSError(errno.EINVAL, '')
+    if size > wire.BLOB_LIMIT:
+        raise OSError(errno.ENOMEM, '')
+    wire.send(sock, {'read': [address, size]})
+    answer, image = wire.receive(sock)
+    if answer['errno'] or len(image) != size:
+        raise OSError(errno.EFAULT, '')
+    return port, image
