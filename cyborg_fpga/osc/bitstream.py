@@ -1,0 +1,116 @@
+"""``openstack fpga bitstream …`` and ``openstack fpga type list``."""
+
+import argparse
+from typing import Any
+
+from osc_lib import exceptions
+from osc_lib import utils
+from osc_lib.command import command
+
+from cyborg_fpga.osc import client
+from cyborg_fpga.osc import columns
+from cyborg_fpga.osc import paging
+
+_SHORT = ('uuid', 'name', 'vendor', 'type', 'visibility', 'usable')
+_LONG = (
+    *_SHORT,
+    'reason',
+    'region_id',
+    'function_id',
+    'version',
+    'size',
+    'project_id',
+)
+
+
+def add_option(
+    parser: argparse.ArgumentParser, *, required: bool = False
+) -> None:
+    parser.add_argument(
+        '--image',
+        metavar='<image>',
+        required=required,
+        help='Bitstream to load: the uuid of its image, or its name.',
+    )
+
+
+def resolve(api: client.Client, image: str) -> str:
+    """The uuid of the bitstream *image*, which may be a name.
+
+    A uuid is not looked up: the catalogue may not know it yet, while a
+    claim looks an unknown image up itself.
+    """
+    if utils.is_uuid_like(image):
+        return image
+    found = [one['uuid'] for one in api.pages('bitstreams', name=image)]
+    if len(found) == 1:
+        return str(found[0])
+    if found:
+        raise exceptions.CommandError(
+            f'{len(found)} bitstreams are called {image}; name one by uuid: '
+            f'{", ".join(sorted(found))}.'
+        )
+    raise exceptions.CommandError(f'No bitstream is called {image}.')
+
+
+class ListBitstream(command.Lister):
+    """List bitstreams: Glance images with the tag FPGA."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--type', metavar='<type>', help='Of this accelerator type.'
+        )
+        parser.add_argument(
+            '--vendor', metavar='<vendor>', help="For this vendor's cards."
+        )
+        parser.add_argument('--name', metavar='<name>', help='Of this name.')
+        use = parser.add_mutually_exclusive_group()
+        use.add_argument(
+            '--usable', action='store_true', help='Only those of use.'
+        )
+        use.add_argument(
+            '--unusable',
+            action='store_true',
+            help='Only those with something wrong; --long says what.',
+        )
+        paging.add_options(parser)
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> Any:
+        usable = None
+        if parsed_args.usable or parsed_args.unusable:
+            usable = 'true' if parsed_args.usable else 'false'
+        found = client.of(self.app).pages(
+            'bitstreams',
+            type=parsed_args.type,
+            vendor=parsed_args.vendor,
+            name=parsed_args.name,
+            usable=usable,
+            **paging.query(parsed_args),
+        )
+        return columns.table(found, _LONG if parsed_args.long else _SHORT)
+
+
+class ShowBitstream(command.ShowOne):
+    """Show what the catalogue knows of a bitstream."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            'image', metavar='<image>', help='Its uuid or its name.'
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> Any:
+        api = client.of(self.app)
+        uuid = resolve(api, parsed_args.image)
+        return columns.record(api.get(f'/bitstreams/{uuid}'))
+
+
+class ListType(command.Lister):
+    """List accelerator types that there are bitstreams for."""
+
+    def take_action(self, parsed_args: argparse.Namespace) -> Any:
+        body = client.of(self.app).get('/types')
+        return columns.table(body['types'], ('type', 'bitstreams'))

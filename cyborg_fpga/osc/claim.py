@@ -1,0 +1,211 @@
+"""``openstack fpga claim …``: what somebody holds."""
+
+import argparse
+from typing import Any
+
+from osc_lib import exceptions
+from osc_lib.command import command
+
+from cyborg_fpga.osc import bitstream
+from cyborg_fpga.osc import client
+from cyborg_fpga.osc import columns
+from cyborg_fpga.osc import operation
+from cyborg_fpga.osc import paging
+from cyborg_fpga.osc import waiting
+
+_SHORT = ('uuid', 'origin', 'state', 'hostname', 'addresses', 'type')
+_LONG = (
+    *_SHORT,
+    'resource_class',
+    'image_uuid',
+    'deployable_uuids',
+    'fault',
+    'project_id',
+    'instance_uuid',
+    'created_at',
+    'updated_at',
+)
+
+
+class CreateClaim(command.ShowOne):
+    """Claim FPGAs, and have them programmed if a type or image is named."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--host', metavar='<host>', help='On this host; default: any.'
+        )
+        parser.add_argument(
+            '--type',
+            metavar='<type>',
+            help='With this accelerator type, for example crypto.',
+        )
+        bitstream.add_option(parser)
+        parser.add_argument(
+            '--trait',
+            metavar='<trait>',
+            action='append',
+            help='With this trait in Placement; may be given several times.',
+        )
+        parser.add_argument(
+            '--resource-class',
+            metavar='<class>',
+            help='Of this class; default: any class of FPGAs.',
+        )
+        parser.add_argument(
+            '--count',
+            type=int,
+            metavar='<number>',
+            help='So many, all on one host (default: 1).',
+        )
+        parser.add_argument(
+            '--instance',
+            metavar='<uuid>',
+            help="Take over this server's allocation in Placement.",
+        )
+        waiting.add_option(parser, 'the claim is ready')
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> Any:
+        api = client.of(self.app)
+        image = parsed_args.image and bitstream.resolve(api, parsed_args.image)
+        wanted = {
+            'hostname': parsed_args.host,
+            'type': parsed_args.type,
+            'image_uuid': image,
+            'traits': parsed_args.trait,
+            'resource_class': parsed_args.resource_class,
+            'count': parsed_args.count,
+            'instance_uuid': parsed_args.instance,
+        }
+        found = api.post(
+            '/claims', {k: v for k, v in wanted.items() if v is not None}
+        )
+        if parsed_args.wait:
+            found = waiting.claim(api, found['uuid'])
+        return columns.record(found)
+
+
+class ListClaim(command.Lister):
+    """List claims: one's own, for administrators all."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument('--host', metavar='<host>', help='On this host.')
+        parser.add_argument(
+            '--state',
+            choices=(
+                'claiming',
+                'programming',
+                'ready',
+                'failed',
+                'releasing',
+            ),
+            help='In this state.',
+        )
+        parser.add_argument(
+            '--origin',
+            choices=('api', 'nova'),
+            help='Made through this door.',
+        )
+        parser.add_argument(
+            '--type', metavar='<type>', help='With this accelerator type.'
+        )
+        parser.add_argument(
+            '--project',
+            metavar='<id>',
+            help='Of this project (administrators only).',
+        )
+        paging.add_options(parser)
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> Any:
+        found = client.of(self.app).pages(
+            'claims',
+            hostname=parsed_args.host,
+            state=parsed_args.state,
+            origin=parsed_args.origin,
+            type=parsed_args.type,
+            project_id=parsed_args.project,
+            **paging.query(parsed_args),
+        )
+        return columns.table(found, _LONG if parsed_args.long else _SHORT)
+
+
+class ShowClaim(command.ShowOne):
+    """Show a claim, with the PCI addresses that it holds."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument('uuid', metavar='<uuid>', help='Its uuid.')
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> Any:
+        api = client.of(self.app)
+        return columns.record(api.get(f'/claims/{parsed_args.uuid}'))
+
+
+class ProgramClaim(command.ShowOne):
+    """Load another bitstream into the FPGA that one has claimed."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument('uuid', metavar='<uuid>', help="The claim's uuid.")
+        bitstream.add_option(parser, required=True)
+        parser.add_argument(
+            '--deployable',
+            metavar='<uuid>',
+            help='Which of the deployables, where the claim has several.',
+        )
+        waiting.add_option(parser, 'the bitstream is loaded')
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> Any:
+        api = client.of(self.app)
+        body = {'image_uuid': bitstream.resolve(api, parsed_args.image)}
+        if parsed_args.deployable:
+            body['deployable_uuid'] = parsed_args.deployable
+        found = api.post(f'/claims/{parsed_args.uuid}/program', body)
+        if parsed_args.wait:
+            found = waiting.operation(api, found['uuid'])
+        return operation.shown(found)
+
+
+class ReleaseClaim(command.Command):
+    """Give claims back; what they hold is wiped before it is offered again."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            'uuid', metavar='<uuid>', nargs='+', help='Uuids of the claims.'
+        )
+        parser.add_argument(
+            '--force',
+            action='store_true',
+            help='Do not wait for the wipe (administrators only).',
+        )
+        waiting.add_option(parser, 'they are gone')
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        failed = []
+        for uuid in parsed_args.uuid:
+            try:
+                self._release(uuid, parsed_args)
+            except exceptions.CommandError as exc:
+                failed.append(str(exc))
+        if len(failed) == 1:
+            raise exceptions.CommandError(failed[0])
+        if failed:
+            raise exceptions.CommandError(
+                f'{len(failed)} of {len(parsed_args.uuid)} claims were not '
+                f'released:\n' + '\n'.join(failed)
+            )
+
+    def _release(self, uuid: str, parsed_args: argparse.Namespace) -> None:
+        api = client.of(self.app)
+        api.delete(
+            f'/claims/{uuid}', force='true' if parsed_args.force else None
+        )
+        if parsed_args.wait:
+            waiting.release(api, uuid)

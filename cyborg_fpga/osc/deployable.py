@@ -1,0 +1,132 @@
+"""``openstack fpga deployable …``: regions that can be programmed."""
+
+import argparse
+from typing import Any
+
+from osc_lib import exceptions
+from osc_lib.command import command
+
+from cyborg_fpga.osc import bitstream
+from cyborg_fpga.osc import client
+from cyborg_fpga.osc import columns
+from cyborg_fpga.osc import operation
+from cyborg_fpga.osc import paging
+from cyborg_fpga.osc import waiting
+
+_SHORT = (
+    'uuid',
+    'hostname',
+    'addresses',
+    'resource_class',
+    'state',
+    'claimed',
+    'function_id',
+    'bitstream_id',
+)
+_LONG = (
+    *_SHORT,
+    'name',
+    'device_uuid',
+    'region_id',
+    'health',
+    'rp_name',
+    'rp_uuid',
+    'wipe_pending',
+    'created_at',
+    'updated_at',
+)
+# Cyborg's, about nesting that there is none of, and its spelling of the class.
+_TWICE = ('links', 'parent_id', 'root_id', 'attributes_list', 'device_id')
+
+
+def _with_handles(found: dict[str, Any]) -> dict[str, Any]:
+    """Add what a person looks for in the handles."""
+    handles = [one for one in found['handles'] if one.get('present', True)]
+    taken = sum(bool(one['claimed']) for one in handles)
+    return {
+        **found,
+        'addresses': [one['pci_address'] for one in handles],
+        'claimed': f'{taken}/{len(handles)}',
+    }
+
+
+class ListDeployable(command.Lister):
+    """List deployables, the regions of FPGAs that can be programmed."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument('--host', metavar='<host>', help='On this host.')
+        parser.add_argument('--device', metavar='<uuid>', help='Of this card.')
+        parser.add_argument(
+            '--resource-class', metavar='<class>', help='Of this class.'
+        )
+        parser.add_argument(
+            '--state',
+            choices=('idle', 'programming', 'unknown'),
+            help='In this state.',
+        )
+        parser.add_argument(
+            '--image', metavar='<uuid>', help='With this bitstream loaded.'
+        )
+        paging.add_options(parser)
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> Any:
+        found = client.of(self.app).pages(
+            'deployables',
+            hostname=parsed_args.host,
+            device_uuid=parsed_args.device,
+            resource_class=parsed_args.resource_class,
+            state=parsed_args.state,
+            bitstream_id=parsed_args.image,
+            **paging.query(parsed_args),
+        )
+        names = _LONG if parsed_args.long else _SHORT
+        return columns.table(map(_with_handles, found), names)
+
+
+class ShowDeployable(command.ShowOne):
+    """Show a deployable, with its attach handles."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument('uuid', metavar='<uuid>', help='Its uuid.')
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> Any:
+        api = client.of(self.app)
+        found = api.get(f'/deployables/{parsed_args.uuid}')
+        return columns.record(found, leave_out=_TWICE)
+
+
+class ProgramDeployable(command.ShowOne):
+    """Load a bitstream into a deployable that nobody has claimed."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument('uuid', metavar='<uuid>', help='Its uuid.')
+        bitstream.add_option(parser, required=True)
+        waiting.add_option(parser, 'the bitstream is loaded')
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> Any:
+        api = client.of(self.app)
+        image = bitstream.resolve(api, parsed_args.image)
+        _, location = api.patch(
+            f'/deployables/{parsed_args.uuid}/program',
+            [
+                {
+                    'path': '/program',
+                    'op': 'replace',
+                    'value': [{'image_uuid': image}],
+                }
+            ],
+        )
+        uuid = location.rpartition('/')[2]
+        if not uuid:
+            raise exceptions.CommandError(
+                'The service does not tell which operation it started.'
+            )
+        if parsed_args.wait:
+            return operation.shown(waiting.operation(api, uuid))
+        return operation.shown(api.get(f'/operations/{uuid}'))

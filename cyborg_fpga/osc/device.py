@@ -1,0 +1,109 @@
+"""``openstack fpga device …``: the cards."""
+
+import argparse
+from typing import Any
+
+from osc_lib.command import command
+
+from cyborg_fpga.osc import client
+from cyborg_fpga.osc import columns
+from cyborg_fpga.osc import paging
+
+_SHORT = (
+    'uuid',
+    'hostname',
+    'pci_address',
+    'vendor',
+    'family',
+    'status',
+    'health',
+)
+_LONG = (
+    *_SHORT,
+    'model',
+    'serial',
+    'driver',
+    'numa_node',
+    'created_at',
+    'updated_at',
+)
+# Cyborg's spelling of what has members of its own here.
+_TWICE = ('links', 'std_board_info', 'vendor_board_info')
+
+
+class ListDevice(command.Lister):
+    """List FPGA cards."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument('--host', metavar='<host>', help='On this host.')
+        parser.add_argument(
+            '--vendor', metavar='<vendor>', help='Of this vendor.'
+        )
+        parser.add_argument(
+            '--family', metavar='<family>', help='Of this family of cards.'
+        )
+        parser.add_argument(
+            '--status',
+            choices=('enabled', 'maintaining'),
+            help="With this status, the operator's word.",
+        )
+        parser.add_argument(
+            '--health',
+            choices=('ok', 'suspect', 'quarantined', 'lost'),
+            help='With this health, what was seen of the card.',
+        )
+        paging.add_options(parser)
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> Any:
+        found = client.of(self.app).pages(
+            'devices',
+            hostname=parsed_args.host,
+            vendor=parsed_args.vendor,
+            family=parsed_args.family,
+            status=parsed_args.status,
+            health=parsed_args.health,
+            **paging.query(parsed_args),
+        )
+        return columns.table(found, _LONG if parsed_args.long else _SHORT)
+
+
+class ShowDevice(command.ShowOne):
+    """Show an FPGA card."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument('uuid', metavar='<uuid>', help="The card's uuid.")
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> Any:
+        api = client.of(self.app)
+        return columns.record(
+            api.get(f'/devices/{parsed_args.uuid}'), leave_out=_TWICE
+        )
+
+
+class SetDevice(command.Command):
+    """Offer an FPGA card to claims, or take it out of service."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument('uuid', metavar='<uuid>', help="The card's uuid.")
+        word = parser.add_mutually_exclusive_group(required=True)
+        word.add_argument(
+            '--enable',
+            action='store_true',
+            help='Offer it again; this ends a quarantine too.',
+        )
+        word.add_argument(
+            '--disable',
+            action='store_true',
+            help='Offer it no more; who has claimed it keeps it.',
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        verb = 'enable' if parsed_args.enable else 'disable'
+        api = client.of(self.app)
+        api.post(f'/devices/{parsed_args.uuid}/{verb}')

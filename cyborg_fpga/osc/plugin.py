@@ -1,0 +1,27 @@
+"""What python-openstackclient looks for in a plugin.
+
+The name is ours alone: ``accelerator`` belongs to Cyborg's own commands,
+which may be installed beside these.
+"""
+
+import argparse
+from typing import Any
+
+from cyborg_fpga.osc import client
+
+API_NAME = 'fpga'
+API_VERSION_OPTION = 'os_fpga_api_version'
+API_VERSIONS = ('2',)
+DEFAULT_API_VERSION = '2'
+
+
+def make_client(instance: Any) -> client.Client:
+    """Build the client for a command (``app.client_manager.fpga``)."""
+    return client.from_config(instance.sdk_connection.config)
+
+
+def build_option_parser(
+    parser: argparse.ArgumentParser,
+) -> argparse.ArgumentParser:
+    """Add no option: there is one version of the commands."""
+    return parser
