@@ -23,14 +23,9 @@ _LONG = (
 )
 
 
-def add_option(
-    parser: argparse.ArgumentParser, *, required: bool = False
-) -> None:
+def add_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        '--image',
-        metavar='<image>',
-        required=required,
-        help='Bitstream to load: the uuid of its image, or its name.',
+        'image', metavar='<image>', help="The bitstream's uuid or its name."
     )
 
 
@@ -97,9 +92,7 @@ class ShowBitstream(command.ShowOne):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument(
-            'image', metavar='<image>', help='Its uuid or its name.'
-        )
+        add_argument(parser)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> Any:

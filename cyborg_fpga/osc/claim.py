@@ -40,7 +40,11 @@ class CreateClaim(command.ShowOne):
             metavar='<type>',
             help='With this accelerator type, for example crypto.',
         )
-        bitstream.add_option(parser)
+        parser.add_argument(
+            '--image',
+            metavar='<image>',
+            help="With this bitstream; its image's uuid or its name.",
+        )
         parser.add_argument(
             '--trait',
             metavar='<trait>',
@@ -151,7 +155,7 @@ class ProgramClaim(command.ShowOne):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument('uuid', metavar='<uuid>', help="The claim's uuid.")
-        bitstream.add_option(parser, required=True)
+        bitstream.add_argument(parser)
         parser.add_argument(
             '--deployable',
             metavar='<uuid>',

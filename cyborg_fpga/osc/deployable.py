@@ -105,7 +105,7 @@ class ProgramDeployable(command.ShowOne):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument('uuid', metavar='<uuid>', help='Its uuid.')
-        bitstream.add_option(parser, required=True)
+        bitstream.add_argument(parser)
         waiting.add_option(parser, 'the bitstream is loaded')
         return parser
 

@@ -259,7 +259,7 @@ class TestProgram(base.CommandTest):
         self.server.answers(
             'POST', f'/v2/claims/{UUID}/program', operation(), status=202
         )
-        shown = self.run_json(claim.ProgramClaim, UUID, '--image', IMAGE)
+        shown = self.run_json(claim.ProgramClaim, UUID, IMAGE)
         self.assertEqual(OPERATION, shown['uuid'])
         self.assertEqual({'image_uuid': IMAGE}, self.server.requests[0][3])
 
@@ -269,7 +269,7 @@ class TestProgram(base.CommandTest):
         )
         self.run_json(
             claim.ProgramClaim,
-            *(UUID, '--image', IMAGE, '--deployable', OTHER),
+            *(UUID, IMAGE, '--deployable', OTHER),
         )
         self.assertEqual(
             {'image_uuid': IMAGE, 'deployable_uuid': OTHER},
@@ -290,7 +290,7 @@ class TestProgram(base.CommandTest):
             exceptions.CommandError,
             self.run_command,
             claim.ProgramClaim,
-            *(UUID, '--image', IMAGE, '--wait'),
+            *(UUID, IMAGE, '--wait'),
         )
         self.assertEqual(
             f'Operation {OPERATION} failed: does_not_fit: other region',

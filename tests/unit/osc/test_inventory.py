@@ -117,9 +117,7 @@ class TestDeployable(base.CommandTest):
             {'uuid': UUID},
             headers={'Location': f'http://x/v2/operations/{OPERATION}'},
         )
-        return self.run_json(
-            deployable.ProgramDeployable, UUID, '--image', IMAGE, *argv
-        )
+        return self.run_json(deployable.ProgramDeployable, UUID, IMAGE, *argv)
 
     def test_program_sends_the_list_of_cyborg_and_answers_the_operation(self):
         self.server.answers(
@@ -157,7 +155,7 @@ class TestDeployable(base.CommandTest):
             exceptions.CommandError,
             self.run_command,
             deployable.ProgramDeployable,
-            *(UUID, '--image', IMAGE),
+            *(UUID, IMAGE),
         )
         self.assertIn('which operation', str(error))
 
