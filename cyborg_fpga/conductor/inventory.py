@@ -93,7 +93,9 @@ class Inventory:
             return False
         root = self._root(ctx, hostname)
         try:
-            writes = self._placement.sync_tree(root, wanted)
+            writes = self._placement.sync_tree(
+                root, wanted, prefix=providers.name_prefix(hostname)
+            )
         except errors.NotFound as exc:
             # The compute service made its provider anew.
             hosts.set_root(ctx, hostname, None)
