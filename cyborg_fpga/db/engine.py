@@ -60,6 +60,11 @@ def get_engine() -> sa.Engine:
     return cast(sa.Engine, _manager.writer.get_engine())
 
 
+def dispose() -> None:
+    """Close every idle connection. The next query opens new ones."""
+    _manager.dispose_pool()
+
+
 def _sqlite_options(url: str) -> dict[str, Any]:
     # A query member that sqlite3 understands and that tells the engines
     # apart when they are made.
