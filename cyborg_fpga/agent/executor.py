@@ -360,7 +360,7 @@ class Executor:
         self, task: agent_task.Task, cause: model.Cause, detail: str
     ) -> None:
         """End a waiting *task*, which its worker will then pass over."""
-        self._work.finish(task, work.outcome(task, cause=cause, detail=detail))
+        self._work.finish(task, task.outcome(cause=cause, detail=detail))
         self._ended(task)
 
 

@@ -3,6 +3,7 @@
 import errno
 import threading
 import time
+from typing import Any
 
 from cyborg_fpga import errors
 from cyborg_fpga import model
@@ -15,6 +16,9 @@ _CAUSES: tuple[tuple[type[Exception], model.Cause], ...] = (
     (errors.BadBitstream, model.Cause.IMAGE_CORRUPT),
     (errors.DoesNotFit, model.Cause.DOES_NOT_FIT),
 )
+
+#: What a driver raises where a card cannot be read.
+UNREADABLE = (errors.DeviceFailed, errors.NotFound, OSError)
 
 # What a download says about the image rather than about us.
 _UNAVAILABLE = (
@@ -81,11 +85,27 @@ class Task:
             raise Stopped
         if self.cancelled.is_set():
             raise Failure(model.Cause.CANCELLED, 'cancelled before it began')
-        limit = self.operation.seconds_left
-        if limit > 0 and time.time() > self.entry.accepted_at + limit:
+        if self.operation.seconds_left > 0 and self.overdue():
             raise Failure(
-                model.Cause.TIMEOUT, f'not begun within {limit:.0f} s'
+                model.Cause.TIMEOUT,
+                f'not begun within {self.operation.seconds_left:.0f} s',
             )
+
+    def outcome(self, **values: Any) -> model.OperationStatus:
+        """Build the final status."""
+        return model.OperationStatus(
+            uuid=self.operation.uuid,
+            fence=self.operation.fence,
+            done=True,
+            progress=100,
+            step=journal.Stage.DONE.value,
+            **values,
+        )
+
+    def overdue(self) -> bool:
+        """Past what was left to the deadline when it was accepted."""
+        end = self.entry.accepted_at + self.operation.seconds_left
+        return time.time() > end
 
 
 def failure_from(exc: Exception, stage: journal.Stage) -> Failure | None:

@@ -21,6 +21,7 @@ from cyborg_fpga import model
 from cyborg_fpga.agent import cache as agent_cache
 from cyborg_fpga.agent import journal
 from cyborg_fpga.agent import outbox
+from cyborg_fpga.agent import recovery
 from cyborg_fpga.agent import task as agent_task
 from cyborg_fpga.drivers import base
 from cyborg_fpga.rpc import conductor as conductor_rpc
@@ -45,7 +46,6 @@ _LAST_RETRY = 5.0
 
 # A conductor's last word: the operation ended, or never was.
 _REFUSED = (errors.NotFound, errors.StaleFence, errors.WrongState)
-_UNREADABLE = (errors.DeviceFailed, errors.NotFound, OSError)
 
 
 class Work:
@@ -107,7 +107,7 @@ class Work:
         operation = task.operation
         driver = self._drivers.get(operation.driver)
         if task.entry.stage in journal.TOUCHED:
-            return self._recover(task, driver)
+            return recovery.recover(task, driver)
         task.check()
         if driver is None:
             raise agent_task.Failure(
@@ -191,7 +191,7 @@ class Work:
         """Tell whether the card shows something else than *expected* now."""
         try:
             found = driver.identify(operation.device, operation.deployable)
-        except _UNREADABLE as exc:
+        except agent_task.UNREADABLE as exc:
             LOG.debug('Cannot read %s: %s', operation.deployable, exc)
             return unreadable
         return found != expected
@@ -225,7 +225,7 @@ class Work:
                 model.Cause.READBACK_MISMATCH,
                 f'the card shows function {found} instead of {expected}',
             )
-        return outcome(task, succeeded=True, touched=True, function_id=found)
+        return task.outcome(succeeded=True, touched=True, function_id=found)
 
     def _begin(self, task: agent_task.Task) -> None:
         """Get the conductor's leave, then make *task* irrevocable."""
@@ -251,38 +251,6 @@ class Work:
         killpoints.reached('begun')
         self._admit(task)
 
-    def _recover(
-        self, task: agent_task.Task, driver: base.Driver | None
-    ) -> model.OperationStatus:
-        """Tell the truth about an operation that a dead agent had begun."""
-        operation, entry = task.operation, task.entry
-        if driver is None:
-            raise agent_task.Failure(
-                model.Cause.INTERRUPTED,
-                f'the agent died; driver {operation.driver} is gone since',
-            )
-        try:
-            found = driver.identify(operation.device, operation.deployable)
-        except _UNREADABLE as exc:
-            raise agent_task.Failure(
-                model.Cause.INTERRUPTED,
-                f'the agent died, and the card cannot be read: {exc}',
-            ) from exc
-        # Where the same function was there before, or for a wipe, finding it
-        # proves nothing unless the driver had said that it is done.
-        complete = entry.stage is not _Stage.PROGRAMMING or entry.telling
-        if complete and found == entry.expected:
-            return outcome(
-                task, succeeded=True, touched=True, function_id=found
-            )
-        return outcome(
-            task,
-            touched=True,
-            function_id=found,
-            cause=model.Cause.INTERRUPTED,
-            detail=f'the agent died; the card shows function {found}',
-        )
-
     def _failed(
         self, task: agent_task.Task, exc: Exception
     ) -> model.OperationStatus:
@@ -298,8 +266,7 @@ class Work:
         touched = stage in journal.TOUCHED and not isinstance(
             exc, (errors.BadBitstream, errors.DoesNotFit)
         )
-        return outcome(
-            task,
+        return task.outcome(
             touched=touched,
             function_id=self._peek(task) if touched else None,
             cause=failure.cause,
@@ -370,15 +337,3 @@ def _at(
             task.status, step=stage.value, progress=_PERCENT[stage]
         )
     return dataclasses.replace(task.entry, stage=stage, **changes)
-
-
-def outcome(task: agent_task.Task, **values: Any) -> model.OperationStatus:
-    """Build the final status of *task*."""
-    return model.OperationStatus(
-        uuid=task.operation.uuid,
-        fence=task.operation.fence,
-        done=True,
-        progress=_PERCENT[_Stage.DONE],
-        step=_Stage.DONE.value,
-        **values,
-    )

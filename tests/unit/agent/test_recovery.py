@@ -1,8 +1,12 @@
 """What an agent makes of the journal of one that was killed."""
 
+import threading
+from unittest import mock
+
 from cyborg_fpga import errors
 from cyborg_fpga import model
 from cyborg_fpga.agent import journal
+from cyborg_fpga.agent import recovery
 from tests.unit.agent import base
 from tests.unit.agent import fakes
 
@@ -119,6 +123,39 @@ class RecoveryTest(base.ExecutorTest):
         self.assertIn('in reset', outcome.detail)
         self.assertTrue(outcome.touched)
 
+    def test_card_that_is_busy_is_waited_for(self):
+        """The kernel goes on loading when the agent is killed."""
+        busy = [
+            errors.DeviceFailed(
+                deployable=fakes.REGION, cause='device_busy', detail='loading'
+            )
+        ] * 2
+        identify = self.cards.identify
+
+        def busy_at_first(*args):
+            if busy:
+                raise busy.pop()
+            return identify(*args)
+
+        self.cards.identify = busy_at_first
+        self.cards.loaded[fakes.REGION] = fakes.CRYPTO
+        operation = fakes.program(self.images)
+        self.left(
+            operation, Stage.PROGRAMMING, expected=fakes.CRYPTO, telling=True
+        )
+        with mock.patch.object(recovery, '_BUSY_PERIOD', 0.01):
+            self.assertTrue(self.recovered(operation).succeeded)
+
+    def test_card_that_stays_busy_is_interrupted_at_the_deadline(self):
+        self.cards.refuses['identify'] = errors.DeviceFailed(
+            deployable=fakes.REGION, cause='device_busy', detail='loading'
+        )
+        operation = fakes.program(self.images, seconds_left=0.1)
+        self.left(operation, Stage.PROGRAMMING, expected=fakes.CRYPTO)
+        with mock.patch.object(recovery, '_BUSY_PERIOD', 0.01):
+            outcome = self.recovered(operation)
+        self.assertEqual(model.Cause.INTERRUPTED, outcome.cause)
+
     def test_driver_that_is_gone_is_interrupted(self):
         operation = fakes.program(self.images, driver='gone')
         self.left(operation, Stage.PROGRAMMING, expected=fakes.CRYPTO)
@@ -138,12 +175,17 @@ class RecoveryTest(base.ExecutorTest):
     def test_card_is_busy_until_its_past_is_known(self):
         operation = fakes.program(self.images)
         self.left(operation, Stage.PROGRAMMING, expected=fakes.CRYPTO)
-        before = self.start().activity()
-        self.assertIn(fakes.CARD, before.unfinished | {fakes.CARD})
-        self.assertIsNotNone(self.conductor.outcome(operation.uuid))
+        identify, gate = self.cards.identify, threading.Event()
+        self.addCleanup(gate.set)
 
-    def test_fence_of_what_was_begun_waits_for_its_recovery(self):
-        operation = fakes.program(self.images)
-        self.left(operation, Stage.PROGRAMMING, expected=fakes.CRYPTO)
-        self.recovered(operation)
-        self.assertTrue(self.executor.raise_fences({fakes.REGION: 2}))
+        def slow(*args):
+            gate.wait(5)
+            return identify(*args)
+
+        self.cards.identify = slow
+        self.assertEqual({fakes.CARD}, self.start().activity().unfinished)
+        # What is not yet known must not end what the conductor waits for.
+        self.assertFalse(self.executor.raise_fences({fakes.REGION: 9}))
+        gate.set()
+        self.assertIsNotNone(self.conductor.outcome(operation.uuid))
+        self.assertEqual({fakes.REGION: 9}, self.executor.fences())
