@@ -1,7 +1,9 @@
 """Every configuration option, one module per group.
 
 Modules elsewhere are handed a ``ConfigOpts``; only ``cmd/`` touches the
-global one.
+global one. Each is given groups of its own: a registered ``OptGroup`` keeps
+the values that were set, so a shared one would carry them from one
+configuration to the next.
 """
 
 import socket

@@ -86,7 +86,7 @@ level ``clear`` by loading one.
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:
-    conf.register_group(GROUP)
+    conf.register_group(cfg.OptGroup(GROUP.name, GROUP.title))
     conf.register_opts(OPTS, group=GROUP)
 
 

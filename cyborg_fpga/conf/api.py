@@ -66,7 +66,7 @@ when its record exists by then, 503 otherwise.
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:
-    conf.register_group(GROUP)
+    conf.register_group(cfg.OptGroup(GROUP.name, GROUP.title))
     conf.register_opts(OPTS, group=GROUP)
 
 

@@ -102,7 +102,7 @@ claimed the others are kept for the same project.
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:
-    conf.register_group(GROUP)
+    conf.register_group(cfg.OptGroup(GROUP.name, GROUP.title))
     conf.register_opts(OPTS, group=GROUP)
 
 

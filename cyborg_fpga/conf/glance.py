@@ -7,7 +7,7 @@ GROUP = cfg.OptGroup('glance', title='Image service')
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:
-    conf.register_group(GROUP)
+    conf.register_group(cfg.OptGroup(GROUP.name, GROUP.title))
     loading.register_adapter_conf_options(conf, GROUP.name)
     loading.register_session_conf_options(conf, GROUP.name)
     loading.register_auth_conf_options(conf, GROUP.name)

@@ -42,7 +42,7 @@ come from Cyborg.
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:
-    conf.register_group(GROUP)
+    conf.register_group(cfg.OptGroup(GROUP.name, GROUP.title))
     conf.register_opts(OPTS, group=GROUP)
     loading.register_adapter_conf_options(conf, GROUP.name)
     loading.register_session_conf_options(conf, GROUP.name)

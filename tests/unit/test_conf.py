@@ -1,0 +1,29 @@
+"""Options."""
+
+from oslo_config import cfg
+from oslotest import base
+
+from cyborg_fpga import conf as options
+
+
+def configuration():
+    conf = cfg.ConfigOpts()
+    options.register_opts(conf)
+    conf([], project='cyborg_fpga', default_config_files=[])
+    return conf
+
+
+class TestGroups(base.BaseTestCase):
+    def test_a_value_set_in_one_configuration_is_not_in_another(self):
+        one, other = configuration(), configuration()
+        for group, opts in options.list_opts():
+            name = getattr(group, 'name', group)
+            for opt in opts:
+                if name == 'DEFAULT' or not isinstance(opt, cfg.IntOpt):
+                    continue
+                with self.subTest(f'{name}.{opt.name}'):
+                    if opt.dest not in one[name]:
+                        continue
+                    before = other[name][opt.dest]
+                    one.set_override(opt.dest, 7654, name)
+                    self.assertEqual(before, other[name][opt.dest])
