@@ -22,6 +22,8 @@ _AWAY: tuple[tuple[type[Exception], str], ...] = (
     (messaging.MessageDeliveryFailure, 'The message bus'),
     (ksa_exc.ClientException, 'Keystone'),
     (db_exc.DBConnectionError, 'The database'),
+    (db_exc.CantStartEngineError, 'The database'),
+    (db_exc.DBNonExistentDatabase, 'The database'),
     (db_exc.DBDeadlock, 'The database'),
     (sa_exc.TimeoutError, 'The database'),
 )

@@ -201,7 +201,7 @@ def _body(req: webob.Request, versions: parts.Versions, minor: int) -> Any:
     if not raw:
         # Only a schema without required members agrees with this.
         return _check({}, current(versions, minor))
-    media = req.content_type or 'application/json'
+    media = req.content_type.lower() or 'application/json'
     if not re.fullmatch(r'application/([\w.-]+\+)?json', media):
         raise errors.UnsupportedMediaType(given=media[:64])
     try:

@@ -83,13 +83,21 @@ class Root:
     def _route(self, args: list[str], request: Any) -> Any:
         # What a client accepts is not asked: we only have JSON.
         request.pecan['content_type'] = 'application/json'
-        path = _canonical(args)
-        if path:
+        if any(args):
             versions.negotiate(request)
+        return self.find(args, request.method)
+
+    def find(self, args: list[str], method: str) -> Any:
+        """The controller's method for a URL's parts, and its arguments.
+
+        :raises errors.NotFound: There is no such URL.
+        :raises errors.MethodNotAllowed: It has no such method.
+        """
+        path = _canonical(args)
         for pattern, methods in self._routes:
             values = _match(pattern, path)
             if values is not None:
-                return _method(methods, request.method), values
+                return _method(methods, method), values
         raise errors.NotFound(kind='resource', ident='at this URL')
 
 

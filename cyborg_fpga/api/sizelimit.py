@@ -14,13 +14,16 @@ class SizeLimit:
         self._limit = limit
 
     def __call__(self, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
-        length = environ.get('CONTENT_LENGTH') or '0'
-        if not (length.isascii() and length.isdecimal()):
+        length = environ.get('CONTENT_LENGTH') or ''
+        if not length:
+            # A chunked body does not say beforehand how long it is.
+            stream = environ['wsgi.input']
+            environ['wsgi.input'] = _Reader(stream, self._limit)
+            environ['webob.is_body_seekable'] = False
+        elif not (length.isascii() and length.isdecimal()):
             raise errors.InvalidInput(reason='Content-Length is no number')
-        if int(length) > self._limit:
+        elif int(length[:20]) > self._limit:
             raise errors.TooLarge(limit=self._limit)
-        # A chunked body does not say its length beforehand.
-        environ['wsgi.input'] = _Reader(environ['wsgi.input'], self._limit)
         answer: Iterable[bytes] = self._app(environ, start)
         return answer
 

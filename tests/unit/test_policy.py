@@ -1,0 +1,97 @@
+"""Who may do what, by default."""
+
+from oslo_config import cfg
+from oslotest import base
+
+from cyborg_fpga import context
+from cyborg_fpga import errors
+from cyborg_fpga import policies
+from cyborg_fpga import policy
+from cyborg_fpga.policies import claims
+from cyborg_fpga.policies import deployables
+from cyborg_fpga.policies import devices
+from cyborg_fpga.policies import hosts
+from cyborg_fpga.policies import operations
+
+
+def caller(*roles, **values):
+    values.setdefault('project_id', 'mine')
+    return context.RequestContext(roles=list(roles), user_id='u', **values)
+
+
+class TestDefaults(base.BaseTestCase):
+    def setUp(self):
+        super().setUp()
+        conf = cfg.ConfigOpts()
+        conf([], project='cyborg_fpga', default_config_files=[])
+        self.policy = policy.Policy(conf)
+
+    def allowed(self, ctx, project_id='mine'):
+        return {
+            rule.name
+            for rule in policies.list_rules()
+            if ':' in rule.name
+            and self.policy.check(ctx, rule.name, {'project_id': project_id})
+        }
+
+    def test_an_administrator_may_do_everything_anywhere(self):
+        every = {r.name for r in policies.list_rules() if ':' in r.name}
+        self.assertEqual(every, self.allowed(caller('admin'), 'other'))
+
+    def test_readers_see_members_claim_managers_see_cards(self):
+        read = {
+            'fpga:bitstream:get_all',
+            'fpga:bitstream:get_one',
+            'fpga:claim:get_all',
+            'fpga:claim:get_one',
+            'fpga:operation:get_all',
+            'fpga:operation:get_one',
+            'fpga:type:get_all',
+        }
+        write = {claims.CREATE, claims.DELETE, claims.PROGRAM}
+        cards = {
+            deployables.GET_ALL,
+            deployables.GET_ONE,
+            devices.GET_ALL,
+            devices.GET_ONE,
+        }
+        self.assertEqual(read, self.allowed(caller('reader')))
+        self.assertEqual(write, self.allowed(caller('member')))
+        self.assertEqual(cards, self.allowed(caller('manager')))
+
+    def test_another_project_gives_nothing(self):
+        ctx = caller('reader', 'member', 'manager')
+        self.assertEqual(set(), self.allowed(ctx, 'other'))
+
+    def test_without_a_role_nothing_is_allowed(self):
+        self.assertEqual(set(), self.allowed(caller()))
+        self.assertEqual(set(), self.allowed(caller('service')))
+
+    def test_system_and_domain_tokens_are_refused(self):
+        for scope in (
+            {'system_scope': 'all', 'project_id': None},
+            {'domain_id': 'd', 'project_id': None},
+        ):
+            with self.subTest(scope):
+                self.assertEqual(set(), self.allowed(caller('admin', **scope)))
+
+    def test_a_refusal_names_the_rule(self):
+        exc = self.assertRaises(
+            errors.Forbidden,
+            self.policy.authorize,
+            caller('member'),
+            hosts.UPDATE,
+        )
+        self.assertEqual(
+            f'Access was denied to the following resource: {hosts.UPDATE}',
+            exc.message,
+        )
+        self.policy.authorize(caller('reader'), operations.GET_ALL)
+
+    def test_every_rule_is_documented_and_for_projects(self):
+        for rule in policies.list_rules():
+            with self.subTest(rule.name):
+                self.assertTrue(rule.description)
+                if ':' in rule.name:
+                    self.assertEqual(['project'], rule.scope_types)
+                    self.assertTrue(rule.operations)
