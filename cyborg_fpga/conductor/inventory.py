@@ -140,17 +140,18 @@ class Inventory:
         return uuid
 
     def _find_root(self, names: list[str]) -> str:
-        try:
-            return self._placement.find_root(names)
-        except errors.NotFound as exc:
-            if self._conf.placement.create_root_provider:
-                return self._placement.create_root(names[0])
+        for name in names:
+            found = self._placement.find_provider(name)
+            if found is not None:
+                return found
+        if not self._conf.placement.create_root_provider:
             raise errors.ServiceUnavailable(
                 service='Placement',
                 reason=f'it has no provider named {" or ".join(names)}; start '
                 'the compute service there, or set [placement] '
                 'create_root_provider',
-            ) from exc
+            )
+        return self._placement.create_root(names[0])
 
     def _lock(self, hostname: str) -> threading.Lock:
         with self._guard:
