@@ -3,12 +3,15 @@
 import argparse
 import json
 import pathlib
+import re
 import signal
 import sys
 import threading
+from typing import Any
 
 from cyborg_fpga.simulator import client
 from cyborg_fpga.simulator import faults
+from cyborg_fpga.simulator import samples
 from cyborg_fpga.simulator import scenario
 from cyborg_fpga.simulator import server
 
@@ -59,7 +62,37 @@ def _parser() -> argparse.ArgumentParser:
     clear.add_argument('address')
     clear.add_argument('kind', nargs='?')
     clear.set_defaults(run=_clear)
+    _add_bitstream(commands)
     return parser
+
+
+def _add_bitstream(commands: Any) -> None:
+    bitstream = commands.add_parser(
+        'bitstream', help='make a file that the cards of a region can load'
+    )
+    bitstream.add_argument('file', type=pathlib.Path)
+    for name, example in (
+        ('region', samples.EXAMPLE_REGION),
+        ('function', samples.EXAMPLE_FUNCTION),
+    ):
+        bitstream.add_argument(
+            f'--{name}',
+            type=_id,
+            default=example,
+            metavar='HEX',
+            help=f'32 hex digits; default: {example}',
+        )
+    bitstream.add_argument(
+        '--size', type=int, default=4_000_000, help='bytes of its body'
+    )
+    bitstream.set_defaults(run=_bitstream)
+
+
+def _id(text: str) -> str:
+    plain = text.lower().replace('-', '')
+    if not re.fullmatch('[0-9a-f]{32}', plain):
+        raise argparse.ArgumentTypeError(f'{text!r} is not 32 hex digits')
+    return plain
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -92,6 +125,15 @@ def _fault(arguments: argparse.Namespace) -> int:
         members[name] = value
     client.Simulator(arguments.directory).fault(
         arguments.address, arguments.kind, **members
+    )
+    return 0
+
+
+def _bitstream(arguments: argparse.Namespace) -> int:
+    arguments.file.write_bytes(
+        samples.sample_gbs(
+            arguments.region, arguments.function, size=arguments.size
+        )
     )
     return 0
 

@@ -6,6 +6,9 @@ from cyborg_fpga.bitstream import gbs
 from cyborg_fpga.simulator import payload
 
 BLANK = '0' * 32
+#: What the default scenario's two like cards have, and a function for it.
+EXAMPLE_REGION = '69528db6eb31577a8c3668f9faa081f6'
+EXAMPLE_FUNCTION = 'd8424dc4a4a3c413f89e433683f9040b'
 
 
 def sample_gbs(
