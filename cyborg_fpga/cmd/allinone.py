@@ -70,12 +70,10 @@ create_root_provider = true
 auth_type = admin_token
 token = admin
 endpoint = {placement}
-endpoint_override = {placement}
 [glance]
 auth_type = admin_token
 token = admin
 endpoint = {image}
-endpoint_override = {image}
 """
 
 
@@ -102,7 +100,7 @@ class AllInOne:
         self._cloud = cloud.Cloud(
             self.folder / 'cloud',
             placement_port=_free_port(_PORTS['placement']),
-            image_port=_free_port(_PORTS['image']),
+            glance_port=_free_port(_PORTS['image']),
         )
         self.endpoints = dict(self._cloud.start())
         self._await_cards(self._cards)

@@ -77,7 +77,7 @@ class Demo:
         alice = 'alice:demo:member,reader'
         self._admin = _accelerator(endpoints, 'admin')
         self._alice = _accelerator(endpoints, alice)
-        self._mallory = _accelerator(endpoints, 'mallory:other:member')
+        self._mallory = _accelerator(endpoints, 'mallory:other:member,reader')
         self._images = demo_http.Http(endpoints['image'], 'admin', 'image')
         self._own_images = demo_http.Http(endpoints['image'], alice, 'image')
         self._room = demo_http.Http(
