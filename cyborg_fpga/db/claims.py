@@ -121,19 +121,17 @@ def _mark_wipes(ctx: context.RequestContext, uuid: str) -> None:
             .where(_REGION.id == region_id)
             .values(last_used=clock.now()),
         )
-    held = set(
-        ctx.session.execute(
-            sa.select(_HANDLE.deployable_id)
-            .join(_CLAIM, _CLAIM.id == _HANDLE.claim_id)
-            .where(_HANDLE.deployable_id.in_(regions))
-            .where(_CLAIM.state != model.ClaimState.RELEASING.value)
-            .with_for_update(read=True)
-        ).scalars()
+    held = (
+        sa.select(_HANDLE.deployable_id)
+        .join(_CLAIM, _CLAIM.id == _HANDLE.claim_id)
+        .where(_HANDLE.deployable_id.in_(regions))
+        .where(_CLAIM.state != model.ClaimState.RELEASING.value)
     )
+    others = set(ctx.session.execute(held).scalars())
     engine.change(
         ctx,
         sa.update(_REGION)
-        .where(_REGION.id.in_([r for r in regions if r not in held]))
+        .where(_REGION.id.in_([r for r in regions if r not in others]))
         .values(wipe_pending=True),
     )
 
@@ -145,16 +143,7 @@ def finish_release(ctx: context.RequestContext, uuid: str) -> None:
         claim_id = id_in_state(ctx, uuid, model.ClaimState.RELEASING)
     except errors.NotFound:
         return
-    # Who is free decides what Placement is told of the host.
-    devices.touch_host(
-        ctx, sa.select(_CLAIM.host_id).where(_CLAIM.id == claim_id)
-    )
-    engine.change(
-        ctx,
-        sa.update(_HANDLE)
-        .where(_HANDLE.claim_id == claim_id)
-        .values(claim_id=None),
-    )
+    free_handles(ctx, claim_id)
     failed = engine.change(
         ctx,
         sa.update(_CLAIM)
@@ -166,6 +155,28 @@ def finish_release(ctx: context.RequestContext, uuid: str) -> None:
     )
     if not failed:
         engine.change(ctx, sa.delete(_CLAIM).where(_CLAIM.id == claim_id))
+
+
+def free_handles(ctx: context.RequestContext, claim_id: int) -> None:
+    """Inside a transaction: nobody holds the claim's handles any more."""
+    absent = ctx.session.execute(
+        sa.select(_HANDLE.id)
+        .where(_HANDLE.claim_id == claim_id)
+        .where(_HANDLE.present.is_(False))
+    ).first()
+    engine.change(
+        ctx,
+        sa.update(_HANDLE)
+        .where(_HANDLE.claim_id == claim_id)
+        .values(claim_id=None),
+    )
+    # Who is free decides what Placement is told of the host, and what has
+    # been in the way of a report is not there any more.
+    devices.touch_host(
+        ctx,
+        sa.select(_CLAIM.host_id).where(_CLAIM.id == claim_id),
+        reread=absent is not None,
+    )
 
 
 @engine.writer

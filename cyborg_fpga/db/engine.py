@@ -44,13 +44,15 @@ def configure(conf: cfg.ConfigOpts) -> None:
     SQLite gets foreign keys, write-ahead logging, ``BEGIN IMMEDIATE`` for
     writers and an engine of its own for readers: a transaction that reads
     and then writes otherwise fails with "database is locked" whatever the
-    busy timeout.
+    busy timeout. MariaDB and MySQL get PostgreSQL's isolation level.
     """
     fresh = enginefacade.transaction_context()
     values = {k: v for k, v in conf.database.items() if v is not None}
     if (conf.database.connection or '').startswith('sqlite'):
         values.update(_sqlite_options(conf.database.connection))
         fresh.append_on_engine_create(_prepare_sqlite)
+    else:
+        fresh.append_on_engine_create(_prepare_server)
     fresh.configure(**values)
     _manager.patch_factory(fresh._factory)
 
@@ -58,6 +60,12 @@ def configure(conf: cfg.ConfigOpts) -> None:
 def get_engine() -> sa.Engine:
     """The writers' engine, for migrations and tests."""
     return cast(sa.Engine, _manager.writer.get_engine())
+
+
+def engines() -> list[sa.Engine]:
+    """The writers' engine, and the readers' where they have their own."""
+    found = [get_engine(), cast(sa.Engine, _manager.reader.get_engine())]
+    return found[: 1 if found[0] is found[1] else 2]
 
 
 def dispose() -> None:
@@ -94,6 +102,22 @@ def _prepare_sqlite(engine: sa.Engine) -> None:
         return ('BEGIN IMMEDIATE' if sql == 'BEGIN' else sql), params
 
 
+def _prepare_server(engine: sa.Engine) -> None:
+    if engine.dialect.name not in ('mysql', 'mariadb'):
+        return
+
+    @event.listens_for(engine, 'connect')
+    def connected(dbapi: Any, record: Any) -> None:
+        with dbapi.cursor() as cursor:
+            # Its default lets a transaction that waited for a lock go on
+            # reading what was true before it waited.
+            cursor.execute(
+                'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED'
+            )
+            # A zone with summer time has an hour twice a year.
+            cursor.execute("SET SESSION time_zone = '+00:00'")
+
+
 def writer(func: Callable[_P, _R]) -> Callable[_P, _R]:
     """Run *func* (first argument: context) as one writing transaction.
 
@@ -114,6 +138,18 @@ def change(ctx: context.RequestContext, statement: Any) -> int:
         statement.execution_options(synchronize_session=False)
     )
     return cast(sa.CursorResult[Any], result).rowcount
+
+
+def change_row(
+    ctx: context.RequestContext, row: Any, values: dict[str, Any]
+) -> None:
+    """Write those of *values* that a loaded row does not have yet."""
+    changed = {k: v for k, v in values.items() if getattr(row, k) != v}
+    if changed:
+        table = type(row)
+        change(
+            ctx, sa.update(table).where(table.id == row.id).values(**changed)
+        )
 
 
 def iso(value: datetime.datetime | None) -> str | None:

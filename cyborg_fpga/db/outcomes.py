@@ -45,7 +45,7 @@ def finish(
             progress=100 if status.succeeded else _OP.progress,
             step='',
             cause=status.cause.value if status.cause else None,
-            detail=status.detail[:2000],
+            detail=_storable(status.detail[:2000]),
             finished_at=clock.now(),
         ),
     ):
@@ -56,6 +56,11 @@ def finish(
     else:
         _record_failure(ctx, operation, status, quarantine_after)
     return operation
+
+
+def _storable(text: str) -> str:
+    """A tool's own words, without what a database refuses to store."""
+    return text.replace('\0', '').encode(errors='replace').decode()
 
 
 def _record_success(
@@ -77,7 +82,6 @@ def _record_success(
             bitstream_id=operation.image_uuid,
             bitstream_private=operation.image_private,
         )
-    _set_region(ctx, operation, values)
     engine.change(
         ctx,
         sa.update(models.Device)
@@ -93,6 +97,7 @@ def _record_success(
             ),
         ),
     )
+    _set_region(ctx, operation, values)
 
 
 def _record_failure(
@@ -102,6 +107,9 @@ def _record_failure(
     quarantine_after: int,
 ) -> None:
     wipe = operation.kind is model.OperationKind.WIPE
+    # The card's row before its region's, as everywhere.
+    if status.touched or wipe:
+        _blame(ctx, operation, 1 if wipe else quarantine_after)
     if status.touched:
         _set_region(
             ctx,
@@ -119,8 +127,6 @@ def _record_failure(
         _set_region(
             ctx, operation, {'state': model.DeployableState.IDLE.value}
         )
-    if status.touched or wipe:
-        _blame(ctx, operation, 1 if wipe else quarantine_after)
 
 
 def _blame(

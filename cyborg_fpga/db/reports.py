@@ -17,6 +17,7 @@ from cyborg_fpga import errors
 from cyborg_fpga import model
 from cyborg_fpga.db import clock
 from cyborg_fpga.db import engine
+from cyborg_fpga.db import handles
 from cyborg_fpga.db import models
 
 LOG = logging.getLogger(__name__)
@@ -33,45 +34,36 @@ def store(
     :returns: Fences higher than reported, by deployable name.
     :raises errors.StaleReport: A newer boot or sequence is stored.
     """
-    host_id = _lock_host(ctx, report, layout)
-    known = {
-        row.pci_address: row
-        for row in ctx.session.execute(
-            sa.select(models.Device).where(models.Device.host_id == host_id)
-        ).scalars()
+    host_id, fresh = _find_host(ctx, report, layout)
+    cards = _cards(ctx, host_id)
+    regions, held = _regions(ctx, host_id)
+    lost = cards.keys() - {
+        str(device.pci_address) for device in report.devices
     }
-    regions = _regions(ctx, host_id)
+    kept = handles.lose(
+        ctx, held, report, {cards[address].id for address in lost}
+    )
     fences: dict[str, int] = {}
     for device in report.devices:
-        row_id = _store_device(
-            ctx, host_id, device, known.pop(str(device.pci_address), None)
+        card_id = _store_device(
+            ctx, host_id, device, cards.get(str(device.pci_address))
         )
-        seen = set()
         for region in device.deployables:
-            seen.add(region.name)
-            fence = _store_region(
-                ctx, host_id, row_id, region, regions.get(region.name)
+            region_id, fence = _store_region(
+                ctx, host_id, card_id, region, regions.get(region.name)
             )
+            handles.take_up(ctx, host_id, region_id, region, kept)
             if fence > region.fence:
                 fences[region.name] = fence
-        _lose_regions(ctx, row_id, seen, regions)
-    for row in known.values():
-        _lose_device(ctx, row)
+    for address in sorted(lost):
+        _lose_device(ctx, cards[address])
+    if not fresh:
+        _advance_host(ctx, report)
     return fences
 
 
-def _lock_host(
-    ctx: context.RequestContext, report: model.HostReport, layout: model.Layout
-) -> int:
-    """Take the host's row, refuse an older report; return its id."""
-    newer = sa.or_(
-        models.Host.boot_id < report.boot_id,
-        sa.and_(
-            models.Host.boot_id == report.boot_id,
-            models.Host.report_sequence < report.sequence,
-        ),
-    )
-    values: dict[str, Any] = {
+def _values(report: model.HostReport) -> dict[str, Any]:
+    return {
         'boot_id': report.boot_id,
         'report_sequence': report.sequence,
         'report_digest': report.digest,
@@ -79,35 +71,80 @@ def _lock_host(
         'up': True,
         'placement_stale': True,
     }
-    taken = engine.change(
-        ctx,
-        sa.update(models.Host)
-        .where(models.Host.hostname == report.hostname)
-        .where(newer)
-        .values(**values),
-    )
-    find = sa.select(models.Host.id).where(
-        models.Host.hostname == report.hostname
-    )
-    host_id = ctx.session.execute(find).scalar_one_or_none()
-    if taken and host_id is not None:
-        return host_id
-    if host_id is not None:
-        raise errors.StaleReport(hostname=report.hostname)
+
+
+def _find_host(
+    ctx: context.RequestContext, report: model.HostReport, layout: model.Layout
+) -> tuple[int, bool]:
+    """The host's row id, and whether this is its first report."""
+    find = sa.select(
+        models.Host.id, models.Host.boot_id, models.Host.report_sequence
+    ).where(models.Host.hostname == report.hostname)
+    host = ctx.session.execute(find).one_or_none()
+    if host is not None:
+        # Early, for its price; :func:`_advance_host` decides.
+        if (host.boot_id, host.report_sequence) >= (
+            report.boot_id,
+            report.sequence,
+        ):
+            raise errors.StaleReport(hostname=report.hostname)
+        return host.id, False
     ctx.session.execute(
         sa.insert(models.Host).values(
             uuid=uuidutils.generate_uuid(),
             hostname=report.hostname,
             layout=layout.value,
             rp_name=report.resource_provider_name,
-            **values,
+            **_values(report),
         )
     )
-    return int(ctx.session.execute(find).scalar_one())
+    return int(ctx.session.execute(find).one().id), True
 
 
-def _regions(ctx: context.RequestContext, host_id: int) -> dict[str, Any]:
-    """By name: (row, its handle rows)."""
+def _advance_host(
+    ctx: context.RequestContext, report: model.HostReport
+) -> None:
+    """Make *report* the host's last, unless a newer one was faster.
+
+    Last, since releases and outcomes lock the host's row last too.
+    """
+    newer = sa.or_(
+        models.Host.boot_id < report.boot_id,
+        sa.and_(
+            models.Host.boot_id == report.boot_id,
+            models.Host.report_sequence < report.sequence,
+        ),
+    )
+    if not engine.change(
+        ctx,
+        sa.update(models.Host)
+        .where(models.Host.hostname == report.hostname)
+        .where(newer)
+        .values(**_values(report)),
+    ):
+        raise errors.StaleReport(hostname=report.hostname)
+
+
+def _cards(
+    ctx: context.RequestContext, host_id: int
+) -> dict[str, models.Device]:
+    """By address, locked: no claim on any of them can come in between."""
+    rows = ctx.session.execute(
+        sa.select(models.Device)
+        .where(models.Device.host_id == host_id)
+        .order_by(models.Device.id)
+        .with_for_update()
+    ).scalars()
+    return {row.pci_address: row for row in rows}
+
+
+def _regions(
+    ctx: context.RequestContext, host_id: int
+) -> tuple[
+    dict[str, models.Deployable],
+    list[tuple[models.Deployable, models.AttachHandle]],
+]:
+    """By name, locked against operations; and each handle with its region."""
     rows = ctx.session.execute(
         sa.select(models.Deployable, models.AttachHandle)
         .outerjoin(
@@ -115,13 +152,13 @@ def _regions(ctx: context.RequestContext, host_id: int) -> dict[str, Any]:
             models.AttachHandle.deployable_id == models.Deployable.id,
         )
         .where(models.Deployable.host_id == host_id)
+        .order_by(models.Deployable.id)
+        .with_for_update(of=models.Deployable)
+    ).all()
+    return (
+        {region.name: region for region, _ in rows},
+        [(region, handle) for region, handle in rows if handle is not None],
     )
-    found: dict[str, Any] = {}
-    for region, handle in rows:
-        entry = found.setdefault(region.name, (region, []))
-        if handle is not None:
-            entry[1].append(handle)
-    return found
 
 
 def _store_device(
@@ -165,7 +202,7 @@ def _store_device(
         values['health'] = (
             model.Health.SUSPECT.value if suspect else device.health.value
         )
-    _update_if_changed(ctx, models.Device, row, values)
+    engine.change_row(ctx, row, values)
     return row.id
 
 
@@ -174,9 +211,9 @@ def _store_region(
     host_id: int,
     device_id: int,
     region: model.DeployableReport,
-    known: Any,
-) -> int:
-    """Store one region and its handles; return the fence it must have."""
+    row: models.Deployable | None,
+) -> tuple[int, int]:
+    """Store one region; its row id and the fence it must have."""
     values: dict[str, Any] = {
         'device_id': device_id,
         'region_id': region.region_id,
@@ -184,29 +221,26 @@ def _store_region(
         'program_fixed': region.program_fixed,
         'program_rate': region.program_rate,
     }
-    if known is None:
-        region_pk = _insert_region(ctx, host_id, region, values)
-        _store_handles(ctx, host_id, region_pk, region, [])
-        return region.fence
-    row, handles = known
+    if row is None:
+        region_id = _insert_region(ctx, host_id, region, values)
+        return region_id, region.fence
     # A report from before the record's fence, or from amid an operation,
     # says nothing of what is loaded.
     current = region.fence >= row.fence and not region.busy
-    if region.fence > row.fence:
+    programming = row.state == model.DeployableState.PROGRAMMING
+    # An operation ends under the fence it began with.
+    if region.fence > row.fence and not programming:
         values['fence'] = region.fence
-    if current:
+    if current and not programming:
         values.update(_loaded(row, region))
-    _update_if_changed(ctx, models.Deployable, row, values)
-    _store_handles(ctx, host_id, row.id, region, handles)
-    return max(int(row.fence), region.fence)
+    engine.change_row(ctx, row, values)
+    return row.id, max(row.fence, region.fence)
 
 
 def _loaded(
     row: models.Deployable, region: model.DeployableReport
 ) -> dict[str, Any]:
     """What a current report changes in the record of what is loaded."""
-    if row.state == model.DeployableState.PROGRAMMING:
-        return {}
     values: dict[str, Any] = {}
     if row.state == model.DeployableState.UNKNOWN and region.readable:
         values['state'] = model.DeployableState.IDLE.value
@@ -252,83 +286,9 @@ def _insert_region(
     )
 
 
-def _store_handles(
-    ctx: context.RequestContext,
-    host_id: int,
-    region_pk: int,
-    region: model.DeployableReport,
-    rows: list[models.AttachHandle],
-) -> None:
-    wanted = {str(address) for address in region.handles}
-    for row in rows:
-        if row.pci_address in wanted and row.kind == region.handle_kind:
-            wanted.discard(row.pci_address)
-            _update_if_changed(
-                ctx, models.AttachHandle, row, {'present': True}
-            )
-        else:
-            _lose_handle(ctx, row)
-    kinds = {row.kind for row in rows if row.claim_id is not None}
-    if wanted and kinds - {region.handle_kind.value}:
-        LOG.warning(
-            'Functions %s of %s are not taken up: it is claimed as %s',
-            sorted(wanted),
-            region.name,
-            sorted(kinds),
-        )
-        return
-    for address in sorted(wanted):
-        ctx.session.execute(
-            sa.insert(models.AttachHandle).values(
-                uuid=uuidutils.generate_uuid(),
-                host_id=host_id,
-                deployable_id=region_pk,
-                pci_address=address,
-                kind=region.handle_kind.value,
-            )
-        )
-
-
-def _lose_handle(
-    ctx: context.RequestContext, row: models.AttachHandle
-) -> None:
-    """Drop a handle that is gone; a claimed one is only marked absent."""
-    gone = (
-        sa.delete(models.AttachHandle)
-        .where(models.AttachHandle.id == row.id)
-        .where(models.AttachHandle.claim_id.is_(None))
-    )
-    if not engine.change(ctx, gone):
-        _update_if_changed(ctx, models.AttachHandle, row, {'present': False})
-
-
-def _lose_regions(
-    ctx: context.RequestContext,
-    device_id: int,
-    seen: set[str],
-    regions: dict[str, Any],
-) -> None:
-    for name, (row, handles) in regions.items():
-        if row.device_id == device_id and name not in seen:
-            for handle in handles:
-                _lose_handle(ctx, handle)
-
-
 def _lose_device(ctx: context.RequestContext, row: models.Device) -> None:
     if row.health == model.Health.QUARANTINED:
         return
     if row.health != model.Health.LOST:
         LOG.warning('Card %s is gone', row.pci_address)
-    _update_if_changed(
-        ctx, models.Device, row, {'health': model.Health.LOST.value}
-    )
-
-
-def _update_if_changed(
-    ctx: context.RequestContext, table: Any, row: Any, values: dict[str, Any]
-) -> None:
-    changed = {k: v for k, v in values.items() if getattr(row, k) != v}
-    if changed:
-        engine.change(
-            ctx, sa.update(table).where(table.id == row.id).values(**changed)
-        )
+    engine.change_row(ctx, row, {'health': model.Health.LOST.value})

@@ -34,10 +34,12 @@ def reserve(
 
     :param values: Columns of the claim; state is ``claiming``.
     :param picks: How many handles of each deployable (row id).
+    :raises errors.Duplicate: There is a claim of that uuid.
     :raises errors.NoCapacity: A deployable has too few free handles, or is
-        being programmed or wiped, or its card is not to be used.
+        being programmed or wiped, or its card or host is not to be used.
     """
     rows = _lock(ctx, picks)
+    _refuse_double(ctx, values['uuid'])
     host_id = next(iter(rows.values())).host_id
     ctx.session.execute(
         sa.insert(_CLAIM).values(
@@ -52,6 +54,14 @@ def reserve(
     ).scalar_one()
     for region_id, count in sorted(picks.items()):
         _take(ctx, claim_id, rows[region_id], count)
+
+
+def _refuse_double(ctx: context.RequestContext, uuid: str) -> None:
+    # Of two that insert it at once, the loser is run again and comes here.
+    if ctx.session.execute(
+        sa.select(_CLAIM.id).where(_CLAIM.uuid == uuid)
+    ).first():
+        raise errors.Duplicate(kind='claim', ident=uuid)
 
 
 def _lock(
@@ -79,13 +89,18 @@ def _lock(
     rows = ctx.session.execute(
         sa.select(_REGION.id, _REGION.host_id, _REGION.device_id)
         .join(models.Device, models.Device.id == _REGION.device_id)
+        .join(models.Host, models.Host.id == _REGION.host_id)
         .where(_REGION.id.in_(picks))
+        .where(models.Host.up.is_(True))
+        .where(models.Host.status == model.HostStatus.ENABLED.value)
         .where(models.Device.status == model.DeviceStatus.ENABLED.value)
         .where(models.Device.health.in_(['ok', 'suspect']))
     )
     found = {row.id: row for row in rows}
     if len(found) < len(picks):
-        raise errors.NoCapacity(reason='a card was taken out of use')
+        raise errors.NoCapacity(
+            reason='a card or its host was taken out of use'
+        )
     return found
 
 
@@ -135,10 +150,5 @@ def _take(
 def drop(ctx: context.RequestContext, uuid: str) -> None:
     """Undo :func:`reserve` of a claim that never got further."""
     claim_id = claims.id_in_state(ctx, uuid, model.ClaimState.CLAIMING)
-    engine.change(
-        ctx,
-        sa.update(_HANDLE)
-        .where(_HANDLE.claim_id == claim_id)
-        .values(claim_id=None),
-    )
+    claims.free_handles(ctx, claim_id)
     engine.change(ctx, sa.delete(_CLAIM).where(_CLAIM.id == claim_id))
