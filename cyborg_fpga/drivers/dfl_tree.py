@@ -57,6 +57,11 @@ class Card:
         """A PCI id as four hex digits without ``0x``."""
         return self._fs.read(f'{self._pci}/{attribute}').removeprefix('0x')
 
+    def subsystem(self) -> str:
+        """Subsystem device id; '' if it cannot be read."""
+        found = self._try(f'{self._pci}/subsystem_device') or ''
+        return found.removeprefix('0x')
+
     def numa_node(self) -> int | None:
         text = self._try(f'{self._pci}/numa_node')
         try:

@@ -115,7 +115,7 @@ class IntelDFLDriver(base.Driver):
     def _report(self, address: model.PciAddress) -> model.DeviceReport | None:
         card = dfl_tree.Card(self._fs, address)
         vendor, product = card.id('vendor'), card.id('device')
-        family = intel_ids.family(vendor, product, card.id('subsystem_device'))
+        family = intel_ids.family(vendor, product, card.subsystem())
         if family is None:
             LOG.debug('No driver knows card %s (%s)', address, vendor)
             return None

@@ -28,7 +28,6 @@ def load(names: Sequence[str], fs: sysfs.Sysfs) -> dict[str, base.Driver]:
         name_order=True,
         on_load_failure_callback=_unloadable,
         on_missing_entrypoints_callback=_missing,
-        warn_on_missing_entrypoint=False,
     )
     for extension in manager:
         driver = extension.obj

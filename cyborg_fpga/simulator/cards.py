@@ -208,7 +208,7 @@ class Card:
             stop = int(stop * min(max(fail['percent'], 0), 100) / 100)
         begun = time.monotonic()
         while self._written[port] < stop:
-            self._wait()
+            self._wait(min(_TICK, begun + seconds - time.monotonic()))
             share = min(1, (time.monotonic() - begun) / (seconds or 1e-9))
             done = min(stop, int(len(image) * share))
             with open(self._image(port), 'ab') as file:
@@ -220,10 +220,10 @@ class Card:
             )
         return self._configured(image)
 
-    def _wait(self) -> None:
+    def _wait(self, seconds: float) -> None:
         """Let time pass, more of it while the card hangs."""
         with self._changed:
-            self._changed.wait(_TICK)
+            self._changed.wait(max(0, seconds))
             while self._hangs():
                 self._changed.wait()
             if self._stopped:

@@ -282,7 +282,11 @@ class CardTree:
 
     def _replace(self, path: pathlib.Path, data: bytes) -> None:
         """Change an attribute so that no reader sees half of it."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            if path.read_bytes() == data:
+                return
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self._scratch / f'{self._card.address}.attribute'
         temporary.write_bytes(data)
         temporary.replace(path)

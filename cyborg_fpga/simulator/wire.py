@@ -64,7 +64,9 @@ def send(
 ) -> None:
     text = json.dumps(header).encode()
     sock.sendall(_SIZES.pack(len(text), len(blob)) + text)
-    sock.sendall(blob)
+    if blob:
+        # Sending nothing to a peer that has answered and left is an error.
+        sock.sendall(blob)
 
 
 def receive(sock: socket.socket) -> tuple[dict[str, Any], bytes]:

@@ -1,0 +1,128 @@
+"""What the privileged side does for the agent, and what it refuses."""
+
+import pathlib
+
+import fixtures
+from oslotest import base
+
+from cyborg_fpga.drivers import privileged
+from cyborg_fpga.drivers import sysfs
+
+
+class TestPrivileged(base.BaseTestCase):
+    def setUp(self):
+        super().setUp()
+        # Entry points then run here, as they would in the other process.
+        privileged.default.set_client_mode(False)
+        self.addCleanup(privileged.default.set_client_mode, True)
+        self.useFixture(
+            fixtures.MonkeyPatch(f'{privileged.__name__}._roots', [])
+        )
+        self.calls = []
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                f'{sysfs.__name__}.Sysfs._call',
+                lambda fs, *call: self.calls.append(call),
+            )
+        )
+        root = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        self.cache = root / 'cache'
+        self.cache.mkdir()
+        self.function = root / 'sys/bus/pci/devices/0000:3b:00.0'
+        self.function.mkdir(parents=True)
+        (self.function / 'sriov_numvfs').write_text('0')
+        (self.function / 'remove').write_text('0')
+        self.root = root
+        self.fs = privileged.PrivilegedSysfs(
+            str(root / 'sys'), str(root / 'dev'), cache=str(self.cache)
+        )
+
+    def test_a_listed_attribute_is_written(self):
+        self.fs.write('bus/pci/devices/0000:3b:00.0/sriov_numvfs', '4')
+        self.assertEqual('4', (self.function / 'sriov_numvfs').read_text())
+
+    def test_any_other_attribute_is_refused(self):
+        for path in (
+            'bus/pci/devices/0000:3b:00.0/remove',
+            'bus/pci/devices/0000:3b:00.0/x/sriov_numvfs',
+            'bus/pci/drivers/dfl-pci/unbind',
+            'kernel/sriov_numvfs',
+        ):
+            self.assertRaises(PermissionError, self.fs.write, path, '1')
+
+    def test_an_address_is_checked_again_behind_the_border(self):
+        self.assertRaises(
+            ValueError, privileged._write, '0000:3b:00', 'reset', '1'
+        )
+
+    def test_a_port_is_reset_without_an_argument(self):
+        self.fs.ioctl('dfl-port.12', 0xB640, b'')
+        self.assertEqual([('dfl-port.12', 0xB640, b'')], self.calls)
+
+    def test_an_image_in_the_cache_is_loaded(self):
+        image = self.cache / 'sha512-00ff'
+        image.write_bytes(b'headerpayload')
+        self.fs.ioctl('dfl-fme.0', 0xB680, bytes(24), image=image, offset=6)
+        self.assertEqual(1, len(self.calls))
+
+    def test_requests_and_nodes_that_are_not_listed_are_refused(self):
+        image = self.cache / 'i'
+        image.write_bytes(b'headerpayload')
+        for node, request, arg, file in (
+            ('dfl-fme.0', 0xB640, b'', None),
+            ('dfl-port.0', 0xB680, bytes(24), image),
+            ('dfl-fme.0', 0xB680, bytes(24), None),
+            ('dfl-fme.0', 0xB680, bytes(23), image),
+            ('dfl-port.0', 0xB640, b'x', None),
+            ('dfl-port.0', 0x4004B681, b'', None),
+            ('sda', 0xB640, b'', None),
+            ('dfl-port.0/../sda', 0xB640, b'', None),
+        ):
+            self.assertRaises(
+                PermissionError, self.fs.ioctl, node, request, arg, image=file
+            )
+        self.assertEqual([], self.calls)
+
+    def test_only_images_of_the_cache_are_loaded(self):
+        secret = self.root / 'shadow'
+        secret.write_bytes(b'root')
+        link = self.cache / 'link'
+        link.symlink_to(secret)
+        for image in (secret, link, self.cache / '..' / 'shadow'):
+            self.assertRaises(
+                PermissionError,
+                self.fs.ioctl,
+                'dfl-fme.0',
+                0xB680,
+                bytes(24),
+                image=image,
+            )
+        self.assertEqual([], self.calls)
+
+    def test_a_name_is_checked_again_behind_the_border(self):
+        for name in ('../shadow', '/etc/shadow', '.hidden', ''):
+            self.assertRaises(
+                PermissionError,
+                privileged._ioctl,
+                'dfl-fme',
+                0,
+                0xB680,
+                bytes(24),
+                name,
+                0,
+            )
+
+    def test_the_roots_are_set_once(self):
+        self.assertRaises(
+            PermissionError,
+            privileged.PrivilegedSysfs,
+            '/tmp',
+            '/dev',
+            cache='/etc',
+        )
+
+    def test_an_unset_root_serves_nobody(self):
+        privileged._roots.clear()
+        self.assertRaises(
+            PermissionError, privileged._write, '0000:3b:00.0', 'reset', '1'
+        )

@@ -1,0 +1,95 @@
+"""The accessor, on plain files and on the kernel's own nodes."""
+
+import errno
+import os
+import pathlib
+
+import fixtures
+from oslotest import base
+
+from cyborg_fpga.drivers import sysfs
+
+
+class Recorder(sysfs.Sysfs):
+    """Stops where the kernel would begin: looks at what it would get."""
+
+    def _call(self, node, request, arg):
+        self.seen = (node, request, arg)
+        address = int.from_bytes(arg[-8:], 'little')
+        fd = os.open('/proc/self/mem', os.O_RDONLY)
+        try:
+            self.memory = os.pread(fd, 6, address) if address else b''
+        finally:
+            os.close(fd)
+
+
+class TestSysfs(base.BaseTestCase):
+    def setUp(self):
+        super().setUp()
+        self.root = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        self.fs = sysfs.Sysfs(str(self.root), '/dev')
+
+    def test_an_attribute_is_read_without_its_newline(self):
+        (self.root / 'numa_node').write_text('-1\n')
+        self.assertEqual('-1', self.fs.read('numa_node'))
+
+    def test_bytes_that_are_no_text_do_not_break_a_read(self):
+        (self.root / 'a').write_bytes(b'\xff\n')
+        self.assertEqual('\ufffd', self.fs.read('a'))
+
+    def test_a_write_neither_creates_nor_truncates(self):
+        (self.root / 'a').write_text('12345')
+        self.fs.write('a', '1')
+        self.assertEqual('12345', self.fs.read('a'))
+        self._fails(errno.ENOENT, self.fs.write, 'b', '1')
+
+    def test_errors_of_the_kernel_come_out_unchanged(self):
+        self._fails(errno.ENOENT, self.fs.read, 'missing')
+        self._fails(errno.ENOENT, self.fs.listdir, 'missing')
+        self._fails(errno.EISDIR, self.fs.read, '.')
+
+    def test_links_are_read_and_followed(self):
+        (self.root / 'devices').mkdir()
+        (self.root / 'link').symlink_to('./devices')
+        self.assertEqual('./devices', self.fs.readlink('link'))
+        self.assertEqual('devices', self.fs.resolve('link'))
+
+    def test_glob_and_listdir_are_sorted(self):
+        for name in ('b', 'a', 'c'):
+            (self.root / name).touch()
+        self.assertEqual(['a', 'b', 'c'], self.fs.glob('*'))
+        self.assertEqual(['a', 'b', 'c'], self.fs.listdir('.'))
+        self.assertEqual([], self.fs.glob('x*'))
+        self.assertTrue(self.fs.exists('a'))
+        self.assertFalse(self.fs.exists('x'))
+
+    def test_nothing_outside_the_roots_can_be_named(self):
+        for path in ('/etc/passwd', '../x', 'a/../../x'):
+            self.assertRaises(ValueError, self.fs.read, path)
+            self.assertRaises(ValueError, self.fs.ioctl, path, 1, b'')
+
+    def test_the_kernels_refusal_of_an_ioctl_comes_out(self):
+        self._fails(errno.ENOTTY, self.fs.ioctl, 'null', 0xB640, b'')
+        self._fails(errno.ENOENT, self.fs.ioctl, 'missing', 0xB640, b'')
+
+    def test_an_image_is_mapped_and_its_address_goes_last(self):
+        image = self.root / 'image'
+        image.write_bytes(b'HEADERpayload')
+        fs = Recorder(str(self.root), '/dev')
+        fs.ioctl('n', 7, bytes(range(24)), image=image, offset=6)
+        node, request, arg = fs.seen
+        self.assertEqual(('n', 7), (node, request))
+        self.assertEqual(bytes(range(16)), arg[:16])
+        self.assertEqual(b'payloa', fs.memory)
+
+    def test_an_image_that_ends_before_the_offset_is_refused(self):
+        image = self.root / 'image'
+        image.write_bytes(b'')
+        fs = Recorder(str(self.root), '/dev')
+        self._fails(
+            errno.EINVAL, fs.ioctl, 'n', 1, bytes(24), image=image, offset=0
+        )
+
+    def _fails(self, number, call, *args, **kwargs):
+        exc = self.assertRaises(OSError, call, *args, **kwargs)
+        self.assertEqual(number, exc.errno)
