@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Callable
 from collections.abc import Sequence
+from typing import Any
 from typing import Protocol
 
 import oslo_messaging as messaging
@@ -54,13 +55,17 @@ def main(
         return _complain(program, exc, 2)
     try:
         service = build(conf)
-        ended = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_args: ended.set())
+        # Starting waits for a message bus that is away: a signal must end
+        # the process then too.
+        _on_signals(signal.SIG_DFL)
         service.start()
     except _BAD_START as exc:
         return _complain(program, exc, 1)
+    ended = threading.Event()
+    _on_signals(lambda *_args: ended.set())
     ended.wait()
+    # Likewise: the second signal ends at once what the first cannot.
+    _on_signals(signal.SIG_DFL)
     service.stop()
     return 0
 
@@ -89,6 +94,11 @@ def transport(conf: cfg.ConfigOpts) -> messaging.Transport:
     return messaging.get_rpc_transport(
         conf, allowed_remote_exmods=rpc.ALLOWED_REMOTE_EXMODS
     )
+
+
+def _on_signals(action: Any) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, action)
 
 
 def _check_values(conf: cfg.ConfigOpts) -> None:

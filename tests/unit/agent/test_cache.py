@@ -100,7 +100,10 @@ class CacheTest(base.BaseTestCase):
         operation = fakes.program(self.images)
         short = self.images.images[operation.image_uuid][:-1]
         self.images.images[operation.image_uuid] = short
-        self.assertRaises(errors.BadBitstream, self.fetched, operation)
+        refused = self.assertRaises(
+            errors.BadBitstream, self.fetched, operation
+        )
+        self.assertIn('4095 bytes instead of 4096', refused.message)
         self.assertEqual([], list(self.path.iterdir()))
 
     def test_endless_stream_is_cut_at_the_size(self):

@@ -187,6 +187,15 @@ class FenceTest(base.ExecutorTest):
         self.assertEqual(model.Cause.STALE, outcome.cause)
         self.assertFalse(outcome.touched)
 
+    def test_operation_that_waits_for_its_card_is_dropped_at_once(self):
+        self.hang(fence=1)
+        waiting = fakes.program(self.images, deployable='card0_region1')
+        self.executor.run(waiting)
+        self.assertTrue(self.executor.raise_fences({'card0_region1': 2}))
+        outcome = self.conductor.outcome(waiting.uuid)
+        self.assertEqual(model.Cause.STALE, outcome.cause)
+        self.assertFalse(outcome.touched)
+
     def test_fence_waits_for_the_operation_on_the_card(self):
         operation = self.hang(fence=1)
         self.assertFalse(self.executor.raise_fences({fakes.REGION: 4}))
