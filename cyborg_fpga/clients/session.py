@@ -88,7 +88,7 @@ class Service:
             # The caller's token may name another catalog: the address is
             # always the one that we would use ourselves.
             options['auth'] = token_endpoint.Token(
-                self._endpoint, ctx.auth_token
+                self.endpoint, ctx.auth_token
             )
         return options
 
@@ -97,7 +97,11 @@ class Service:
         return adapter.Adapter(self.session, **self.adapter_options())
 
     @functools.cached_property
-    def _endpoint(self) -> str:
+    def endpoint(self) -> str:
+        """The service's address; the first time it may ask Keystone.
+
+        :raises errors.ServiceUnavailable: It has none that we can find.
+        """
         with self.translated():
             url = self.adapter.get_endpoint()
         if url is None:
