@@ -1,6 +1,10 @@
 import os
+import warnings
 
-from oslo_service import backend
+# futurist looks whether eventlet is there, since Glance brings it.
+warnings.filterwarnings('ignore', message=r'\s*Eventlet is deprecated')
+
+from oslo_service import backend  # noqa: E402 (it imports futurist)
 
 # Before anything imports oslo.messaging, which would choose eventlet.
 backend.init_backend(backend.BackendType.THREADING)
