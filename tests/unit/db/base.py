@@ -122,13 +122,13 @@ class DatabaseTest(base.BaseTestCase):
         return deployables.get(self.ctx, found.uuid)
 
     def reserve(
-        self, found: nouns.Deployable, count: int = 1, **values: Any
+        self, found: nouns.Deployable, handles: int = 1, **values: Any
     ) -> str:
-        """A new claim of *count* handles; its uuid."""
+        """A new claim of so many handles; its uuid."""
         uuid = new_uuid()
         columns = {'uuid': uuid, 'origin': 'api', 'project_id': 'p'}
         reservations.reserve(
-            self.ctx, {**columns, **values}, {found.id: count}
+            self.ctx, {**columns, **values}, {found.id: handles}
         )
         return uuid
 

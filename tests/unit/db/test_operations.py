@@ -1,0 +1,295 @@
+"""Operations: created once, begun once, taken over one at a time."""
+
+import sqlalchemy as sa
+
+from cyborg_fpga import errors
+from cyborg_fpga import model
+from cyborg_fpga.db import claims
+from cyborg_fpga.db import models
+from cyborg_fpga.db import operations
+from tests.unit.db import base
+
+State = model.OperationState
+
+
+class TestCreate(base.DatabaseTest):
+    def setUp(self):
+        super().setUp()
+        self.found = self.stored(base.card(base.CARD, base.region(vfs=2)))
+
+    def test_operation_owns_its_deployable(self):
+        operation = self.operation(self.found)
+        now = self.again(self.found)
+        self.assertIs(model.DeployableState.PROGRAMMING, now.state)
+        self.assertEqual(operation.fence, now.fence)
+
+    def test_each_has_a_higher_fence(self):
+        first = self.operation(self.found)
+        self.finish(first, succeeded=True)
+        self.assertGreater(self.operation(self.found).fence, first.fence)
+
+    def test_second_one_is_refused_until_the_first_ends(self):
+        first = self.operation(self.found)
+        self.assertRaises(errors.InUse, self.operation, self.found)
+        self.finish(first, succeeded=True)
+        self.operation(self.found)
+
+    def test_refused_one_leaves_the_fence(self):
+        first = self.operation(self.found)
+        self.assertRaises(errors.InUse, self.operation, self.found)
+        self.assertEqual(first.fence, self.again(self.found).fence)
+
+    def test_deployable_of_unknown_contents_is_refused(self):
+        self.finish(self.operation(self.found))
+        self.assertRaises(errors.InUse, self.operation, self.found)
+
+    def test_operation_carries_all_that_an_agent_needs(self):
+        operation = self.operation(
+            self.found,
+            image_uuid='image',
+            image_hash_algo='sha512',
+            image_hash_value='00',
+            image_size=7,
+            expected_function=base.FUNCTION,
+            project_id='p',
+            seconds=100,
+        )
+        self.assertIs(State.PENDING, operation.state)
+        self.assertEqual(base.HOST, operation.hostname)
+        self.assertEqual(self.found.name, operation.deployable)
+        self.assertEqual(self.found.uuid, operation.deployable_uuid)
+        self.assertEqual(base.CARD, str(operation.device))
+        self.assertEqual('intel_dfl', operation.driver)
+        self.assertEqual('image', operation.image_uuid)
+        self.assertEqual(7, operation.image_size)
+        self.assertTrue(90 < operation.seconds_left <= 100)
+
+    def test_wipe_says_how_deep(self):
+        operation = self.operation(self.found, kind='wipe', wipe_level='clear')
+        self.assertIs(model.OperationKind.WIPE, operation.kind)
+        self.assertIs(model.WipeLevel.CLEAR, operation.wipe_level)
+
+    def test_unfinished_ones_of_a_card_are_counted(self):
+        count = operations.queued(self.ctx, self.found.device_id)
+        self.assertEqual(0, count)
+        operation = self.operation(self.found)
+        count = operations.queued(self.ctx, self.found.device_id)
+        self.assertEqual(1, count)
+        self.finish(operation)
+        count = operations.queued(self.ctx, self.found.device_id)
+        self.assertEqual(0, count)
+
+
+class TestStrangers(base.DatabaseTest):
+    def setUp(self):
+        super().setUp()
+        self.found = self.stored(base.card(base.CARD, base.region(vfs=2)))
+        self.claim = self.reserve(self.found)
+
+    def _refused(self, **values):
+        self.assertRaises(errors.InUse, self.operation, self.found, **values)
+        now = self.again(self.found)
+        self.assertIs(model.DeployableState.IDLE, now.state)
+        self.assertEqual(0, now.fence)
+
+    def test_holder_may_program(self):
+        self.operation(self.found, claim_uuid=self.claim)
+
+    def test_nobody_else_may(self):
+        self._refused(claim_uuid=base.new_uuid())
+
+    def test_not_even_an_administrator(self):
+        self._refused()
+
+    def test_holder_of_a_part_may_not(self):
+        self.reserve(self.found)
+        self._refused(claim_uuid=self.claim)
+
+    def test_holder_of_everything_may(self):
+        claims.start_release(self.ctx, self.claim)
+        claims.finish_release(self.ctx, self.claim)
+        self.change(models.Deployable, sa.true(), wipe_pending=False)
+        mine = self.reserve(self.found, 2)
+        self.operation(self.found, claim_uuid=mine)
+
+    def test_releasing_holder_still_keeps_others_out(self):
+        claims.start_release(self.ctx, self.claim)
+        self._refused()
+
+    def test_claimed_deployable_is_not_wiped(self):
+        self._refused(kind='wipe')
+        self._refused(kind='wipe', claim_uuid=self.claim)
+
+    def test_released_deployable_is_wiped(self):
+        claims.start_release(self.ctx, self.claim)
+        self.operation(self.found, kind='wipe', claim_uuid=self.claim)
+
+    def test_deployable_is_not_wiped_under_its_other_holder(self):
+        self.reserve(self.found)
+        claims.start_release(self.ctx, self.claim)
+        self._refused(kind='wipe', claim_uuid=self.claim)
+
+
+class TestBegin(base.DatabaseTest):
+    def setUp(self):
+        super().setUp()
+        self.found = self.stored()
+        self.mine = self.operation(self.found)
+
+    def _begin(self, *, fence=None):
+        operations.begin(
+            self.ctx,
+            self.mine.uuid,
+            self.mine.fence if fence is None else fence,
+        )
+
+    def _state(self):
+        return operations.get(self.ctx, self.mine.uuid).state
+
+    def test_begun_operation_runs(self):
+        self._begin()
+        self.assertIs(State.RUNNING, self._state())
+        self.assertIsNotNone(
+            operations.get(self.ctx, self.mine.uuid).started_at
+        )
+
+    def test_it_begins_once(self):
+        self._begin()
+        self.assertRaises(errors.StaleFence, self._begin)
+
+    def test_another_fence_does_not_begin_it(self):
+        fence = self.mine.fence
+        self.assertRaises(errors.StaleFence, self._begin, fence=fence - 1)
+        self.assertRaises(errors.StaleFence, self._begin, fence=fence + 1)
+        self.assertIs(State.PENDING, self._state())
+
+    def test_it_does_not_begin_after_its_deadline(self):
+        self.change(models.Operation, sa.true(), deadline=1.0)
+        self.assertRaises(errors.StaleFence, self._begin)
+
+    def test_given_up_operation_does_not_begin(self):
+        self.finish(self.mine, cause=model.Cause.AGENT_LOST)
+        self.assertRaises(errors.StaleFence, self._begin)
+
+    def test_cancelled_operation_does_not_begin(self):
+        self.finish(self.mine, touched=False, cause=model.Cause.CANCELLED)
+        self.assertRaises(errors.StaleFence, self._begin)
+        self.assertIs(State.CANCELLED, self._state())
+
+    def test_operation_whose_deployable_went_on_does_not_begin(self):
+        self.change(models.Deployable, sa.true(), fence=self.mine.fence + 1)
+        self.assertRaises(errors.StaleFence, self._begin)
+
+    def test_unknown_operation_does_not_begin(self):
+        self.assertRaises(
+            errors.StaleFence,
+            operations.begin,
+            self.ctx,
+            base.new_uuid(),
+            self.mine.fence,
+        )
+
+
+class TestProgress(base.DatabaseTest):
+    def setUp(self):
+        super().setUp()
+        self.mine = self.operation(self.stored())
+
+    def _tell(self, **members):
+        values = {
+            'uuid': self.mine.uuid,
+            'fence': self.mine.fence,
+            'progress': 40,
+            'step': 'programming',
+        }
+        operations.progress(
+            self.ctx, model.OperationStatus(**{**values, **members})
+        )
+        found = operations.get(self.ctx, self.mine.uuid)
+        return found.progress, found.step
+
+    def test_progress_is_kept(self):
+        self.assertEqual((40, 'programming'), self._tell())
+
+    def test_news_under_another_fence_are_ignored(self):
+        self.assertEqual((0, ''), self._tell(fence=self.mine.fence - 1))
+
+    def test_late_news_are_ignored(self):
+        self.finish(self.mine, succeeded=True)
+        self.assertEqual((100, ''), self._tell())
+
+
+class TestTakeOver(base.DatabaseTest):
+    def setUp(self):
+        super().setUp()
+        self.found = self.stored()
+        self.mine = self.operation(self.found, owner='me')
+
+    def _taken(self, owner):
+        found = operations.take_unfinished(self.ctx, owner, 30)
+        return [operation.uuid for operation in found]
+
+    def test_leased_operation_stays_with_its_owner(self):
+        self.assertEqual([], self._taken('you'))
+        self.assertEqual([self.mine.uuid], self._taken('me'))
+
+    def test_expired_lease_passes_to_who_asks_first(self):
+        self.expire_leases()
+        self.assertEqual([self.mine.uuid], self._taken('you'))
+        self.assertEqual([], self._taken('me'))
+
+    def test_asking_extends_the_lease(self):
+        self.expire_leases()
+        self._taken('me')
+        self.assertEqual([], self._taken('you'))
+
+    def test_running_operation_is_taken_over_too(self):
+        operations.begin(self.ctx, self.mine.uuid, self.mine.fence)
+        self.expire_leases()
+        self.assertEqual([self.mine.uuid], self._taken('you'))
+
+    def test_finished_operation_is_nobodys_business(self):
+        self.finish(self.mine, succeeded=True)
+        self.expire_leases()
+        self.assertEqual([], self._taken('me'))
+
+    def test_new_owner_is_told_how_long_is_left(self):
+        self.change(
+            models.Operation,
+            sa.true(),
+            deadline=models.Operation.deadline - 100,
+        )
+        self.expire_leases()
+        found = operations.take_unfinished(self.ctx, 'you', 30)
+        self.assertTrue(-50 < found[0].seconds_left <= -39, found)
+
+
+class TestShow(base.DatabaseTest):
+    def test_operation_of_another_project_is_not_found(self):
+        mine = self.operation(self.stored(), project_id='mine')
+        self.assertEqual(
+            mine.uuid, operations.get(self.ctx, mine.uuid, 'mine').uuid
+        )
+        self.assertRaises(
+            errors.NotFound, operations.get, self.ctx, mine.uuid, 'other'
+        )
+
+    def test_operations_of_a_claim_come_oldest_first(self):
+        found = self.stored()
+        uuid = self.reserve(found)
+        first = self.operation(found, claim_uuid=uuid)
+        self.finish(first, succeeded=True)
+        second = self.operation(found, claim_uuid=uuid)
+        self.assertEqual(
+            [first.uuid, second.uuid],
+            [o.uuid for o in operations.of_claim(self.ctx, uuid)],
+        )
+
+    def test_record_outlives_its_claim(self):
+        found = self.stored()
+        uuid = self.reserve(found)
+        mine = self.operation(found, claim_uuid=uuid)
+        self.finish(mine, succeeded=True)
+        claims.start_release(self.ctx, uuid)
+        claims.finish_release(self.ctx, uuid)
+        self.assertEqual(uuid, operations.get(self.ctx, mine.uuid).claim_uuid)
