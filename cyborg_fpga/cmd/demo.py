@@ -5,20 +5,12 @@ and a few ``openstack fpga`` commands. As the guest it uses the simulator's
 control socket.
 """
 
-import contextlib
-import os
 import pathlib
-import shutil
-import subprocess
-import sys
 import time
-from collections.abc import Callable
-from collections.abc import Iterator
 from collections.abc import Mapping
-from typing import Any
 
 from cyborg_fpga.cmd import demo_http
-from cyborg_fpga.simulator import client
+from cyborg_fpga.cmd import demo_stage
 from cyborg_fpga.simulator import samples
 
 REGION = '69528db6eb31577a8c3668f9faa081f6'
@@ -27,13 +19,6 @@ CRYPTO = 'd8424dc4a4a3c413f89e433683f9040b'
 CHANGED = 'f7df405cbd7acf7222f144b0b93acd18'
 PF = 'CUSTOM_FPGA_INTEL_PF'
 VF = 'CUSTOM_FPGA_INTEL_VF'
-SECRET = b'the key of project demo'
-
-_PATIENCE_SECONDS = 30
-
-
-class Failed(Exception):
-    """A step did not hold; the text says which and why."""
 
 
 def run(
@@ -53,7 +38,7 @@ def run(
         demo.develop()
         demo.administer()
         demo.give_back()
-    except (Failed, demo_http.Refused, OSError) as exc:
+    except (demo_stage.Failed, demo_http.Refused, OSError) as exc:
         print(f'demo: FAILED at step {demo.steps}: {exc}', flush=True)
         return 1
     seconds = time.monotonic() - started
@@ -61,7 +46,7 @@ def run(
     return 0
 
 
-class Demo:
+class Demo(demo_stage.Stage):
     """The story: what it made so far is kept for the later steps."""
 
     def __init__(
@@ -70,19 +55,7 @@ class Demo:
         endpoints: Mapping[str, str],
         hostname: str,
     ) -> None:
-        self.steps = 0
-        self._host = hostname
-        self._folder = folder
-        self._cards = client.Simulator(str(folder / 'host'))
-        alice = 'alice:demo:member,reader'
-        self._admin = _accelerator(endpoints, 'admin')
-        self._alice = _accelerator(endpoints, alice)
-        self._mallory = _accelerator(endpoints, 'mallory:other:member,reader')
-        self._images = demo_http.Http(endpoints['image'], 'admin', 'image')
-        self._own_images = demo_http.Http(endpoints['image'], alice, 'image')
-        self._room = demo_http.Http(
-            endpoints['placement'], 'admin', 'placement 1.39'
-        )
+        super().__init__(folder, endpoints, hostname)
         self._image: dict[str, str] = {}
         self._held: list[str] = []
 
@@ -98,11 +71,13 @@ class Demo:
                 )
                 self._say(f'{name}: image {self._image[name]}')
         with self._step('they are in the catalogue'):
-            for uuid in self._image.values():
-                self._until(
-                    f'image {uuid} is in the catalogue',
-                    lambda u=uuid: self._alice.has(f'/bitstreams/{u}'),
-                )
+            self._until(
+                'both images are in the catalogue',
+                lambda: all(
+                    self._alice.has(f'/bitstreams/{uuid}')
+                    for uuid in self._image.values()
+                ),
+            )
             self._cli('allinone-member', 'bitstream', 'list')
 
     def look(self) -> None:
@@ -166,10 +141,10 @@ class Demo:
             )
         with self._step('her guest leaves a secret on the card; released'):
             address = claim['addresses'][0]
-            self._cards.write_memory(address, 0, SECRET)
+            self._cards.write_memory(address, 0, demo_stage.SECRET)
             self._release(claim['uuid'])
             self._check(
-                self._memory(address) == bytes(len(SECRET)),
+                self._memory(address) == bytes(len(demo_stage.SECRET)),
                 f'the secret is still on {address}',
             )
             self._check(
@@ -190,7 +165,7 @@ class Demo:
                 'the warm card was programmed again',
             )
             for address in claim['addresses']:
-                self._cards.write_memory(address, 0, SECRET)
+                self._cards.write_memory(address, 0, demo_stage.SECRET)
             self._release(claim['uuid'])
 
     def claim_raw(self) -> None:
@@ -204,7 +179,7 @@ class Demo:
                 not claim['operation_uuids'], 'something was programmed'
             )
             self._check(
-                self._memory(address) == bytes(len(SECRET)),
+                self._memory(address) == bytes(len(demo_stage.SECRET)),
                 "she finds alice's secret",
             )
             self._say(f'{address}: nothing programmed, nothing found')
@@ -237,13 +212,16 @@ class Demo:
             self._image['changed'] = self._own_images.upload(
                 'crypto-changed', data, {'vendor': 'intel'}, 'private'
             )
-            self._cli(
-                'allinone-member', 'claim', 'program', claim['uuid'],
-                self._image['changed'], '--wait',
-            )  # fmt: skip
+            started = self._alice.post(
+                f'/claims/{claim["uuid"]}/program',
+                {'image_uuid': self._image['changed']},
+            )
+            self._finished(f'/operations/{started["uuid"]}', self._alice)
             claim = self._alice.get(f'/claims/{claim["uuid"]}')
             self._check_programmed(claim, None, CHANGED)
-            self._cards.write_memory(claim['addresses'][0], 0, SECRET)
+            self._cards.write_memory(
+                claim['addresses'][0], 0, demo_stage.SECRET
+            )
         with self._step("mallory cannot program alice's card"):
             self._refused(
                 404, self._mallory, f'/claims/{claim["uuid"]}/program',
@@ -273,7 +251,7 @@ class Demo:
             operation = self._admin.program(
                 free['uuid'], self._image['crypto']
             )
-            self._finished(operation)
+            self._finished(operation, self._admin)
         with self._step('but not one that is claimed'):
             try:
                 self._admin.program(
@@ -283,7 +261,7 @@ class Demo:
                 self._check(exc.status == 409, str(exc))
                 self._say(f'409: {exc.reason}')
             else:
-                raise Failed('it was programmed')
+                raise demo_stage.Failed('it was programmed')
 
     def give_back(self) -> None:
         with self._step('everything is released'):
@@ -293,7 +271,7 @@ class Demo:
                     'allinone-member', 'claim', 'release', uuid, '--wait'
                 )
                 self._check(
-                    self._memory(address) == bytes(len(SECRET)),
+                    self._memory(address) == bytes(len(demo_stage.SECRET)),
                     f'the secret is still on {address}',
                 )
                 self._check(
@@ -317,118 +295,3 @@ class Demo:
             warm = [r for r in regions if r['function_id'] == CRYPTO]
             self._check(len(warm) == 1, f'{len(warm)} cards are warm')
             self._say('usage 0, handles free, one card still holds crypto')
-
-    # -- what the steps are made of ------------------------------------
-
-    @contextlib.contextmanager
-    def _step(self, title: str) -> Iterator[None]:
-        self.steps += 1
-        print(f'[{self.steps:2}] {title}', flush=True)
-        yield
-
-    def _say(self, text: str) -> None:
-        for line in text.splitlines():
-            print(f'       {line}', flush=True)
-
-    def _check(self, holds: bool, reason: str) -> None:
-        if not holds:
-            raise Failed(reason)
-
-    def _until(self, what: str, holds: Callable[[], bool]) -> None:
-        end = time.monotonic() + _PATIENCE_SECONDS
-        while not holds():
-            if time.monotonic() > end:
-                raise Failed(f'after {_PATIENCE_SECONDS} s still not: {what}')
-            time.sleep(0.1)
-
-    def _cli(self, cloud: str, *words: str) -> None:
-        beside = pathlib.Path(sys.executable).parent / 'openstack'
-        found = str(beside) if beside.exists() else shutil.which('openstack')
-        if found is None:
-            raise Failed('there is no openstack command')
-        command = ['openstack', '--os-cloud', cloud, 'fpga', *words]
-        self._say(f'$ {" ".join(command)}')
-        settings = self._folder / 'clouds.yaml'
-        done = subprocess.run(  # noqa: S603 (our own arguments)
-            [found, *command[1:]],
-            env={**os.environ, 'OS_CLIENT_CONFIG_FILE': str(settings)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        self._say(done.stdout)
-        if done.returncode:
-            raise Failed(f'{done.stderr.strip() or done.returncode}')
-
-    def _claim(self, **wanted: Any) -> dict[str, Any]:
-        claim = self._alice.post('/claims', {'hostname': self._host, **wanted})
-        self._until(
-            f'claim {claim["uuid"]} is ready',
-            lambda: self._settled(claim['uuid']),
-        )
-        return self._alice.get(f'/claims/{claim["uuid"]}')
-
-    def _settled(self, uuid: str) -> bool:
-        claim = self._alice.get(f'/claims/{uuid}')
-        if claim['state'] == 'failed':
-            raise Failed(str(claim['fault']))
-        return bool(claim['state'] == 'ready')
-
-    def _release(self, uuid: str, who: demo_http.Http | None = None) -> None:
-        who = who or self._alice
-        who.delete(f'/claims/{uuid}')
-        self._until(
-            f'claim {uuid} is gone', lambda: not who.has(f'/claims/{uuid}')
-        )
-
-    def _refused(
-        self, status: int, who: demo_http.Http, path: str, body: Any
-    ) -> None:
-        try:
-            who.post(path, body)
-        except demo_http.Refused as exc:
-            self._check(exc.status == status, str(exc))
-            self._say(f'{status}: {exc.reason}')
-        else:
-            raise Failed('it was not refused')
-
-    def _finished(self, operation: str) -> None:
-        def ended() -> bool:
-            found = self._admin.get(operation)
-            if found['state'] in ('failed', 'cancelled'):
-                raise Failed(f'{found["cause"]}: {found["detail"]}')
-            return bool(found['state'] == 'succeeded')
-
-        self._until('the operation has ended', ended)
-
-    def _check_programmed(
-        self, claim: dict[str, Any], image: str | None, function: str
-    ) -> None:
-        address = claim['addresses'][0]
-        self._check(
-            image is None or claim['image_uuid'] == image, 'wrong image'
-        )
-        self._check(
-            self._afu(address) == function,
-            f'the card at {address} does not hold {function}',
-        )
-        self._say(f'{address} holds {function}, read back from sysfs')
-
-    def _afu(self, address: str) -> str:
-        card = self._folder / 'host/sys/bus/pci/devices' / address
-        found = card.glob('fpga_region/region*/dfl-port.*/afu_id')
-        return next(found).read_text().strip()
-
-    def _memory(self, address: str) -> bytes:
-        return self._cards.read_memory(address, 0, len(SECRET))
-
-    def _regions(self) -> list[dict[str, Any]]:
-        found = self._admin.get(f'/deployables?hostname={self._host}')
-        return list(found['deployables'])
-
-    def _traits(self, resource_class: str) -> set[str]:
-        return self._room.traits(self._host, resource_class)
-
-
-def _accelerator(endpoints: Mapping[str, str], token: str) -> demo_http.Http:
-    return demo_http.Http(endpoints['accelerator'], token, 'accelerator 2.3')

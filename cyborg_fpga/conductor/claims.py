@@ -34,6 +34,10 @@ from cyborg_fpga.db import reservations
 
 LOG = logging.getLogger(__name__)
 
+# Deployables looked at for a claim of one: more than can be lost to others
+# at the same time.
+_ENOUGH = 32
+
 _INTERRUPTED = (
     model.Cause.INTERRUPTED.value,
     'The service was interrupted while it made the claim; nothing is held.',
@@ -117,6 +121,9 @@ class Claims:
             ctx,
             hostname=hostname,
             resource_class=request.get('resource_class'),
+            wishes=wishes,
+            # One is served by any of the first; several need a whole pool.
+            limit=_ENOUGH if count == 1 and not traits else None,
         )
         refusal: errors.FPGAError | None = None
         for pick in choice.picks(
@@ -136,8 +143,10 @@ class Claims:
                 refusal = exc
         if refusal is not None:
             raise refusal
-        if not regions and wishes and hostname is not None:
-            regions = deployables.of_host(ctx, hostname)
+        if wishes and not regions:
+            regions = deployables.claimable(
+                ctx, hostname=hostname, resource_class=None, limit=_ENOUGH
+            )
         raise choice.refuse(
             regions,
             wishes,

@@ -99,11 +99,16 @@ def claimable(
     *,
     hostname: str | None,
     resource_class: str | None,
+    wishes: Sequence[nouns.Bitstream] = (),
+    limit: int | None = None,
 ) -> list[nouns.Deployable]:
-    """Deployables that could be claimed now, warm ones not sorted out.
+    """Deployables that could be claimed now, the best first: two statements.
 
     Idle, wiped, on an enabled and healthy card of an enabled host that is
-    up, with at least one free handle.
+    up, with at least one free handle. First those that hold one of *wishes*,
+    then the least recently used.
+
+    :param wishes: Only regions that one of these bitstreams is made for.
     """
     free = sa.select(models.AttachHandle.id).where(
         models.AttachHandle.deployable_id == models.Deployable.id,
@@ -118,11 +123,17 @@ def claimable(
         .where(models.Deployable.state == model.DeployableState.IDLE.value)
         .where(models.Deployable.wipe_pending.is_(False))
         .where(free.exists())
+        .limit(limit)
     )
     if hostname is not None:
         query = query.where(models.Host.hostname == hostname)
     if resource_class is not None:
         query = query.where(models.Deployable.resource_class == resource_class)
+    if wishes:
+        warm = models.Deployable.bitstream_id.in_([w.uuid for w in wishes])
+        query = query.where(
+            models.Deployable.region_id.in_({w.region_id for w in wishes})
+        ).order_by(sa.case((warm, 0), else_=1))
     return _load(ctx, query.order_by(models.Deployable.last_used))
 
 
