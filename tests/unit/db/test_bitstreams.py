@@ -1,0 +1,182 @@
+"""The catalogue: who sees what, and what it costs to keep."""
+
+import dataclasses
+
+from cyborg_fpga import errors
+from cyborg_fpga import nouns
+from cyborg_fpga.db import bitstreams
+from tests.unit.db import base
+
+
+def _image(uuid=None, **members):
+    values = {
+        'uuid': uuid or base.new_uuid(),
+        'name': 'adder',
+        'status': 'active',
+        'visibility': 'private',
+        'owner': 'theirs',
+        'vendor': 'intel',
+        'type': 'crypto',
+        'region_id': base.REGION_ID,
+        'function_id': base.FUNCTION,
+        'function_name': None,
+        'version': None,
+        'driver': None,
+        'size': 100,
+        'checksum': None,
+        'hash_algo': 'sha512',
+        'hash_value': '00',
+        'public': False,
+        'usable': True,
+        'reason': '',
+        'image_updated_at': '2026-01-01T00:00:00Z',
+    }
+    return nouns.Bitstream(**{**values, **members})
+
+
+class CatalogueTest(base.DatabaseTest):
+    def add(self, name, **members):
+        image = _image(name=name, **members)
+        bitstreams.upsert(self.ctx, [image])
+        return image
+
+
+class TestUpsert(CatalogueTest):
+    def test_new_and_changed_images_are_counted(self):
+        one, two = _image(), _image()
+        self.assertEqual(2, bitstreams.upsert(self.ctx, [one, two]))
+        other = dataclasses.replace(two, name='renamed')
+        self.assertEqual(1, bitstreams.upsert(self.ctx, [one, other]))
+        self.assertEqual(other, bitstreams.get(self.ctx, two.uuid))
+
+    def test_unchanged_images_cost_no_write(self):
+        images = [_image() for _ in range(5)]
+        bitstreams.upsert(self.ctx, images)
+        with self.statements() as seen:
+            self.assertEqual(0, bitstreams.upsert(self.ctx, images))
+        self.assertEqual(1, len(seen), seen)
+
+    def test_nothing_is_stored_for_nothing(self):
+        self.assertEqual(0, bitstreams.upsert(self.ctx, []))
+
+    def test_forgotten_images_are_gone(self):
+        image = self.add('x')
+        gone = [image.uuid, base.new_uuid()]
+        self.assertEqual(1, bitstreams.forget(self.ctx, gone))
+        self.assertRaises(
+            errors.NotFound, bitstreams.get, self.ctx, image.uuid
+        )
+
+
+class TestVisibility(CatalogueTest):
+    def setUp(self):
+        super().setUp()
+        self.add('mine', owner='mine')
+        self.add('theirs')
+        self.add('public', visibility='public', public=True)
+        self.add('community', visibility='community')
+        self.add('trusted', public=True)
+        self.add('broken', owner='mine', usable=False, reason='corrupt')
+        self.add('no type', owner='mine', type=None)
+
+    def _names(self, found):
+        return [image.name for image in found]
+
+    def test_project_sees_its_own_and_what_is_for_all(self):
+        found = bitstreams.list_page(
+            self.ctx,
+            filters={'project_id': 'mine'},
+            limit=99,
+            sort_key='name',
+        )
+        self.assertEqual(
+            ['broken', 'community', 'mine', 'no type', 'public', 'trusted'],
+            self._names(found),
+        )
+
+    def test_administrator_sees_all(self):
+        found = bitstreams.list_page(self.ctx, filters={}, limit=99)
+        self.assertEqual(7, len(found))
+
+    def test_filters_are_combined_with_what_may_be_seen(self):
+        found = bitstreams.list_page(
+            self.ctx,
+            filters={'project_id': 'mine', 'name': 'theirs'},
+            limit=99,
+        )
+        self.assertEqual([], found)
+
+    def test_own_bitstream_of_a_type_comes_first_then_the_newest(self):
+        found = bitstreams.of_type(self.ctx, 'crypto', 'mine')
+        self.assertEqual(
+            ['mine', 'trusted', 'community', 'public'], self._names(found)
+        )
+
+    def test_nobodys_project_owns_nothing(self):
+        found = bitstreams.of_type(self.ctx, 'crypto', None)
+        self.assertEqual(
+            {'trusted', 'community', 'public'}, set(self._names(found))
+        )
+
+    def test_other_type_is_not_offered(self):
+        self.assertEqual([], bitstreams.of_type(self.ctx, 'x', 'mine'))
+
+    def test_traits_are_made_of_what_everybody_may_use(self):
+        self.assertEqual(
+            ['public', 'trusted'], self._names(bitstreams.public(self.ctx))
+        )
+
+    def test_types_are_counted_for_who_asks(self):
+        self.add('net', type='network', owner='theirs')
+        self.assertEqual([('crypto', 4)], bitstreams.types(self.ctx, 'mine'))
+        self.assertEqual(
+            [('crypto', 4), ('network', 1)],
+            bitstreams.types(self.ctx, 'theirs'),
+        )
+        self.assertEqual(
+            [('crypto', 5), ('network', 1)],
+            bitstreams.types(self.ctx, None),
+        )
+
+
+class TestSweep(CatalogueTest):
+    def test_pages_follow_each_other(self):
+        uuids = sorted(self.add('x').uuid for _ in range(5))
+        first = bitstreams.sweep_page(self.ctx, None, 3)
+        self.assertEqual(uuids[:3], first)
+        self.assertEqual(
+            uuids[3:], bitstreams.sweep_page(self.ctx, first[-1], 3)
+        )
+        self.assertEqual([], bitstreams.sweep_page(self.ctx, uuids[-1], 3))
+
+    def test_cursor_is_kept(self):
+        self.assertIsNone(bitstreams.cursor(self.ctx, 'sweep'))
+        bitstreams.set_cursor(self.ctx, 'sweep', 'a')
+        bitstreams.set_cursor(self.ctx, 'sweep', 'b')
+        self.assertEqual('b', bitstreams.cursor(self.ctx, 'sweep'))
+        bitstreams.set_cursor(self.ctx, 'sweep', None)
+        self.assertIsNone(bitstreams.cursor(self.ctx, 'sweep'))
+
+
+class TestTurns(base.DatabaseTest):
+    def _take(self, owner, seconds=30):
+        return bitstreams.take_turn(self.ctx, 'work', owner, seconds)
+
+    def test_one_has_the_turn(self):
+        self.assertTrue(self._take('me'))
+        self.assertFalse(self._take('you'))
+        self.assertTrue(self._take('me'))
+
+    def test_turn_ends(self):
+        self._take('me', -1)
+        self.assertTrue(self._take('you'))
+        self.assertFalse(self._take('me'))
+
+    def test_each_work_has_its_own(self):
+        self._take('me')
+        self.assertTrue(bitstreams.take_turn(self.ctx, 'other', 'you', 30))
+
+    def test_turn_does_not_touch_the_cursor(self):
+        bitstreams.set_cursor(self.ctx, 'work', 'here')
+        self.assertTrue(self._take('me'))
+        self.assertEqual('here', bitstreams.cursor(self.ctx, 'work'))
