@@ -155,9 +155,8 @@ class Catalogue:
             bitstreams.set_cursor(ctx, _SWEEP, None)
             return 0
         # The part of the order that both answers cover.
-        ends = [part[-1] for part in (ours,) if len(part) == limit]
-        ends += [page[-1].id] if len(page) == limit else []
-        end = min(ends, default=None)
+        answers = (ours, [image.id for image in page])
+        end = min((a[-1] for a in answers if len(a) == limit), default=None)
         there = {image.id for image in page}
         gone = [
             uuid
