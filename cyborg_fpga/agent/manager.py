@@ -30,6 +30,8 @@ LOG = logging.getLogger(__name__)
 # What waits for an answer about an operation asks again after this long: a
 # conductor that died must not cost more of the operation's deadline.
 _OPERATION_TIMEOUT = 10
+# One lost report must not make the host look down.
+_REPORT_TIMEOUT = 20
 _MIB = 2**20
 
 
@@ -97,7 +99,7 @@ class Agent:
         self._reporter = agent_reporter.Reporter(
             conf.host,
             drivers,
-            conductor_rpc.ConductorAPI(transport),
+            conductor_rpc.ConductorAPI(transport, timeout=_REPORT_TIMEOUT),
             resource_provider_name=_provider_name(conf),
             interval=conf.agent.report_interval,
         )

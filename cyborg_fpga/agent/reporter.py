@@ -55,7 +55,7 @@ class Reporter:
         )
         self._thread.start()
 
-    def stop(self, timeout: float = 5.0) -> None:
+    def stop(self, timeout: float = 2.0) -> None:
         self._stopping.set()
         self._woken.set()
         if self._thread is not None:

@@ -1,10 +1,12 @@
 """``cyborg-fpga-agent``: discovers, reports and programs one host's cards."""
 
+import os
 import sys
 from collections.abc import Sequence
 
 from oslo_config import cfg
 from oslo_privsep import daemon
+from oslo_privsep import priv_context
 
 from cyborg_fpga import errors
 from cyborg_fpga.agent import manager
@@ -30,6 +32,9 @@ def filesystem(conf: cfg.ConfigOpts) -> sysfs.Sysfs:
     """
     if conf.agent.simulator:
         return accessor.SimulatedSysfs(conf.agent.simulator)
+    if os.geteuid() == 0:
+        # Nothing to gain by sudo; an empty prefix would be ignored.
+        priv_context.init(root_helper=['env'])
     try:
         return privileged.PrivilegedSysfs(
             conf.agent.sysroot,

@@ -14,7 +14,6 @@ _CONFIG = """\
 [DEFAULT]
 host = node1
 transport_url = fake://
-rpc_response_timeout = 1
 log_file = {path}/agent.log
 debug = true
 [agent]
