@@ -145,6 +145,24 @@ class TestDiscover(DriverTest):
                 )
                 path.write_bytes(kept)
 
+    def test_a_function_that_is_no_id_is_an_error_of_the_card(self):
+        (path,) = (self.sys / str(PF)).glob('fpga_region/*/dfl-port.*/afu_id')
+        path.write_text('ffff\n')
+        self.assertFalse(self.deployable().readable)
+        self.fails(
+            model.Cause.DEVICE_ERROR,
+            'not an AFU id',
+            self.driver.identify,
+            PF,
+            PORT,
+        )
+
+    def test_a_region_of_all_ones_is_blank(self):
+        (path,) = (self.sys / str(PF)).glob('fpga_region/*/dfl-port.*/afu_id')
+        path.write_text('f' * 32 + '\n')
+        self.assertTrue(self.deployable().readable)
+        self.assertIsNone(self.deployable().function_id)
+
     def test_a_vanished_card_is_left_out(self):
         self.simulator.fault(str(PF), 'vanish')
         self.assertNotIn(PF, [r.pci_address for r in self.driver.discover()])
@@ -216,6 +234,26 @@ class TestManyPorts(DriverTest):
         self.driver.program(card, f'{name}1', self.image(D5005))
         self.assertIsNone(self.driver.identify(card, f'{name}0'))
         self.assertEqual(FUNCTION, self.driver.identify(card, f'{name}1'))
+
+
+class TestManyCards(DriverTest):
+    scenario = """
+    cards:
+      - {address: '0000:3b:00.0', ports: 4, vfs: 4}
+      - {address: '0000:5e:00.0', ports: 4, vfs: 4}
+      - {address: '0000:86:00.0', ports: 4, vfs: 4}
+    """
+
+    def test_regions_are_in_the_order_of_their_numbers(self):
+        # .8 .9 .10 .11: the third port's is not the one that sorts third.
+        (path,) = (self.sys / str(VF_CARD)).glob(
+            'fpga_region/*/dfl-fme.*/dfl-fme-region.10/*/*/compat_id'
+        )
+        path.write_text(D5005 + '\n')
+        self.assertEqual(
+            [A10, A10, D5005, A10],
+            [d.region_id for d in self.report(VF_CARD).deployables],
+        )
 
 
 class TestProgram(DriverTest):

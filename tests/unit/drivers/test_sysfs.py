@@ -72,6 +72,19 @@ class TestSysfs(base.BaseTestCase):
         self._fails(errno.ENOTTY, self.fs.ioctl, 'null', 0xB640, b'')
         self._fails(errno.ENOENT, self.fs.ioctl, 'missing', 0xB640, b'')
 
+    def test_a_request_without_argument_passes_no_pointer(self):
+        # No node of a test machine tells the two apart; DFL ports do, and
+        # answer EINVAL to a pointer.
+        seen = []
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'fcntl.ioctl', lambda *call: seen.append(call)
+            )
+        )
+        self.fs.ioctl('null', 0xB640, b'')
+        self.fs.ioctl('null', 0xB640, b'x')
+        self.assertEqual([0, b'x'], [call[2] for call in seen])
+
     def test_an_image_is_mapped_and_its_address_goes_last(self):
         image = self.root / 'image'
         image.write_bytes(b'HEADERpayload')
