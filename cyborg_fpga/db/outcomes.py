@@ -109,7 +109,10 @@ def _record_failure(
     wipe = operation.kind is model.OperationKind.WIPE
     # The card's row before its region's, as everywhere.
     if status.touched or wipe:
-        _blame(ctx, operation, 1 if wipe else quarantine_after)
+        # A wipe that the card did not do ends its use at once; one that
+        # never came to the card is tried again, but not for ever.
+        at_once = wipe and status.touched
+        _blame(ctx, operation, 1 if at_once else quarantine_after)
     if status.touched:
         _set_region(
             ctx,
