@@ -3,6 +3,7 @@
 import argparse
 from typing import Any
 
+from cliff import columns as cliff_columns
 from osc_lib import exceptions
 from osc_lib.command import command
 
@@ -48,6 +49,25 @@ def _with_handles(found: dict[str, Any]) -> dict[str, Any]:
         'addresses': [one['pci_address'] for one in handles],
         'claimed': f'{taken}/{len(handles)}',
     }
+
+
+class _Handles(cliff_columns.FormattableColumn[list[dict[str, Any]]]):
+    """A line per handle for people; all that is known for programs."""
+
+    def human_readable(self) -> str:
+        return '\n'.join(map(_handle, self._value))
+
+    def machine_readable(self) -> list[dict[str, Any]]:
+        return self._value
+
+
+def _handle(handle: dict[str, Any]) -> str:
+    use = 'claimed' if handle['claimed'] else 'free'
+    if handle.get('claim_uuid'):
+        use = f'claim {handle["claim_uuid"]}'
+    if not handle.get('present', True):
+        use += ', not there'
+    return f'{handle["kind"]} {handle["pci_address"]}: {use}'
 
 
 class ListDeployable(command.Lister):
@@ -96,6 +116,7 @@ class ShowDeployable(command.ShowOne):
     def take_action(self, parsed_args: argparse.Namespace) -> Any:
         api = client.of(self.app)
         found = api.get(f'/deployables/{parsed_args.uuid}')
+        found['handles'] = _Handles(found['handles'])
         return columns.record(found, leave_out=_TWICE)
 
 

@@ -128,7 +128,7 @@ def release(api: client.Client, uuid: str) -> None:
                 return
             if found['state'] != 'releasing':
                 break
-            _show(bar, _operations(api, found), 'releasing')
+            _show(bar, _operations(api, found), 'releasing: ')
             pauses.sleep()
     finally:
         bar.end()
@@ -166,14 +166,14 @@ def _operations(
 
 
 def _show(
-    bar: Bar, operations: Iterable[dict[str, Any]], idle: str = 'claiming'
+    bar: Bar, operations: Iterable[dict[str, Any]], prefix: str = ''
 ) -> None:
     """Several cards are as far as the one that is behind."""
     slowest = min(
         operations, key=lambda one: int(one.get('progress') or 0), default=None
     )
     if slowest is None:
-        bar.show(0, idle)
+        bar.show(0, f'{prefix}pending')
     else:
         text = slowest.get('step') or slowest['state']
-        bar.show(int(slowest.get('progress') or 0), str(text))
+        bar.show(int(slowest.get('progress') or 0), f'{prefix}{text}')

@@ -154,7 +154,7 @@ class TestWait(base.CommandTest):
         self.assertEqual('ready', shown['state'])
         self.assertEqual(
             [
-                'claiming (0 %)',
+                'pending (0 %)',
                 'fetching (0 %)',
                 'programming (40 %)',
                 'ready (100 %)',
@@ -322,8 +322,14 @@ class TestRelease(base.CommandTest):
             body('releasing'),
             (404, {'error_message': 'gone'}),
         )
+        self.server.answers(
+            'GET', f'/v2/operations/{OPERATION}', operation(step='wiping')
+        )
         self.run_command(claim.ReleaseClaim, UUID, '--wait')
-        self.assertIn('released (100 %)', self.stderr.getvalue())
+        self.assertEqual(
+            ['releasing: wiping (10 %)', 'released (100 %)'],
+            self.stderr.getvalue().splitlines(),
+        )
 
     def test_one_that_fails_does_not_keep_the_others(self):
         self.server.refuses(

@@ -13,10 +13,21 @@ UUID = '11111111-1111-1111-1111-111111111111'
 IMAGE = '44444444-4444-4444-4444-444444444444'
 OPERATION = '33333333-3333-3333-3333-333333333333'
 
+
+def handle(address, *, claimed=False, present=True, claim_uuid=None):
+    return {
+        'kind': 'VF',
+        'pci_address': address,
+        'claimed': claimed,
+        'present': present,
+        'claim_uuid': claim_uuid,
+    }
+
+
 HANDLES = [
-    {'pci_address': '0000:3b:00.1', 'claimed': True, 'present': True},
-    {'pci_address': '0000:3b:00.2', 'claimed': False, 'present': True},
-    {'pci_address': '0000:3b:00.3', 'claimed': False, 'present': False},
+    handle('0000:3b:00.1', claimed=True),
+    handle('0000:3b:00.2'),
+    handle('0000:3b:00.3', present=False),
 ]
 
 
@@ -109,6 +120,22 @@ class TestDeployable(base.CommandTest):
         )
         shown = self.run_json(deployable.ShowDeployable, UUID)
         self.assertEqual({'uuid': UUID, 'handles': HANDLES}, shown)
+
+    def test_a_person_reads_a_line_per_handle(self):
+        shown = [handle('0000:3b:00.4', claimed=True, claim_uuid='c1')]
+        self.server.answers(
+            'GET',
+            f'/v2/deployables/{UUID}',
+            {'uuid': UUID, 'handles': HANDLES + shown},
+        )
+        text = self.run_command(deployable.ShowDeployable, UUID)
+        for line in (
+            'VF 0000:3b:00.1: claimed ',
+            'VF 0000:3b:00.2: free ',
+            'VF 0000:3b:00.3: free, not there ',
+            'VF 0000:3b:00.4: claim c1 ',
+        ):
+            self.assertIn(line, text)
 
     def _program(self, *argv):
         self.server.answers(
