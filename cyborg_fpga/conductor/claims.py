@@ -141,17 +141,26 @@ class Claims:
                 return pick
             except errors.NoCapacity as exc:
                 refusal = exc
-        if refusal is not None:
-            raise refusal
+        raise refusal or self._refusal(ctx, request, regions, wishes)
+
+    def _refusal(
+        self,
+        ctx: context.RequestContext,
+        request: Mapping[str, Any],
+        regions: list[nouns.Deployable],
+        wishes: list[nouns.Bitstream],
+    ) -> errors.FPGAError:
+        """Why there was nothing to choose."""
+        hostname = request.get('hostname')
         if wishes and not regions:
             regions = deployables.claimable(
                 ctx, hostname=hostname, resource_class=None, limit=_ENOUGH
             )
-        raise choice.refuse(
+        return choice.refuse(
             regions,
             wishes,
-            traits=traits,
-            count=count,
+            traits=request.get('traits', []),
+            count=request.get('count', 1),
             where=f'host {hostname}' if hostname else 'every host',
         )
 

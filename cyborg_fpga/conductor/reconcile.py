@@ -77,11 +77,9 @@ class Reconciler:
             self._woken.clear()
 
     def _catalogue_loop(self) -> None:
-        while not self._ending.wait(
+        while not self._ending.is_set():
             self._attempt(self._follow_catalogue)
-            or self._conf.bitstream.sync_interval
-        ):
-            pass
+            self._ending.wait(self._conf.bitstream.sync_interval)
 
     def cycle(self) -> None:
         """One look at everything; what fails is tried at the next."""
