@@ -287,6 +287,10 @@ class CardTree:
                 return
         except FileNotFoundError:
             path.parent.mkdir(parents=True, exist_ok=True)
+            if not self.present():
+                # Nobody can find the card yet, so nobody reads.
+                path.write_bytes(data)
+                return
         temporary = self._scratch / f'{self._card.address}.attribute'
         temporary.write_bytes(data)
         temporary.replace(path)
