@@ -29,12 +29,14 @@ from typing import Any
 from typing import TextIO
 
 import placement.wsgi
+import sqlalchemy
 from alembic import command
 from cheroot import wsgi
 from glance.common import wsgi_app
 from glance.db.sqlalchemy import alembic_migrations
 from oslo_config import cfg
 from oslo_db import options as db_options
+from sqlalchemy import event
 
 _LOOPBACK = '127.0.0.1'
 _PARENT_POLL_SECONDS = 1.0
@@ -100,6 +102,25 @@ def main() -> None:
         _probe(url + _PROBES[service])
     _say(answer, endpoints)
     _wait(parent)
+
+
+@event.listens_for(sqlalchemy.Engine, 'before_cursor_execute', retval=True)
+def _write_at_once(
+    connection: Any,
+    cursor: Any,
+    statement: str,
+    parameters: Any,
+    context: Any,
+    executemany: bool,
+) -> tuple[str, Any]:
+    """Have every transaction wait for its turn when it begins.
+
+    One that reads first and then writes is refused by SQLite at once if
+    another has written in between; Glance then answers 500.
+    """
+    if statement == 'BEGIN':
+        statement = 'BEGIN IMMEDIATE'
+    return statement, parameters
 
 
 def _arguments() -> argparse.Namespace:
