@@ -198,22 +198,31 @@ def _with_handles(
     ctx: context.RequestContext, rows: Sequence[Any]
 ) -> list[nouns.Deployable]:
     handles = collections.defaultdict(list)
+    # Columns and not rows of the mapper: a card has many handles, and a
+    # claim looks at many cards.
     found = ctx.session.execute(
-        sa.select(models.AttachHandle, models.Claim.uuid)
+        sa.select(
+            models.AttachHandle.deployable_id,
+            models.AttachHandle.uuid,
+            models.AttachHandle.pci_address,
+            models.AttachHandle.kind,
+            models.AttachHandle.present,
+            models.Claim.uuid,
+        )
         .outerjoin(
             models.Claim, models.Claim.id == models.AttachHandle.claim_id
         )
         .where(models.AttachHandle.deployable_id.in_([r[0].id for r in rows]))
         .order_by(models.AttachHandle.pci_address)
     )
-    for row, claim_uuid in found:
-        handles[row.deployable_id].append(
+    for region_id, uuid, address, kind, present, claim_uuid in found:
+        handles[region_id].append(
             nouns.AttachHandle(
-                uuid=row.uuid,
-                pci_address=model.PciAddress.parse(row.pci_address),
-                kind=model.HandleKind(row.kind),
+                uuid=uuid,
+                pci_address=model.PciAddress.parse(address),
+                kind=model.HandleKind(kind),
                 claim_uuid=claim_uuid,
-                present=row.present,
+                present=present,
             )
         )
     return [

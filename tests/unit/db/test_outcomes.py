@@ -199,7 +199,10 @@ class TestQuarantine(OutcomeTest):
         self.finish(self.operation(self.found, kind='wipe'))
         self.assertIs(Health.QUARANTINED, self._health())
 
-    def test_even_if_the_wipe_never_touched_the_card(self):
+    def test_a_wipe_that_never_came_to_the_card_is_forgiven_twice(self):
+        for _ in range(2):
+            self.finish(self.operation(self.found, kind='wipe'), touched=False)
+            self.assertIs(Health.SUSPECT, self._health())
         self.finish(self.operation(self.found, kind='wipe'), touched=False)
         self.assertIs(Health.QUARANTINED, self._health())
 
