@@ -285,6 +285,73 @@ class TestTree(PlacementCase):
         self.assertEqual(0, self.client.sync_tree(self.root, desired))
 
 
+class TestOrder(PlacementCase):
+    """What others could see between two of our writes must be true too."""
+
+    def writes(self, desired, **kwargs):
+        """Sync, and tell the writes as (method, path's end, body)."""
+        http = self.client._http
+        real, seen = http.call, []
+
+        def call(method, path, body=None, **options):
+            if method != 'GET':
+                seen.append((path.removeprefix('/resource_providers'), body))
+            return real(method, path, body, **options)
+
+        http.call = call
+        self.client.sync_tree(self.root, desired, **kwargs)
+        http.call = real
+        return seen
+
+    def test_a_deployable_that_moves_is_never_offered_twice(self):
+        from_, to = self.provider('z'), self.provider('a', total=1, max_unit=1)
+        self.client.sync_tree(self.root, [from_, to])
+        seen = self.writes(
+            [
+                dataclasses.replace(to, total=2, max_unit=2),
+                dataclasses.replace(from_, total=3, max_unit=3),
+            ]
+        )
+        self.assertEqual(
+            [f'/{from_.uuid}/inventories', f'/{to.uuid}/inventories'],
+            [path for path, _ in seen],
+        )
+
+    def test_an_obsolete_provider_goes_before_its_successor_comes(self):
+        old = self.provider('z')
+        self.client.sync_tree(self.root, [old])
+        seen = self.writes([self.provider('a')], obsolete=[old.uuid])
+        self.assertEqual(f'/{old.uuid}', seen[0][0])
+
+    def test_a_promise_goes_before_more_is_offered_and_comes_after(self):
+        before = self.provider(
+            traits=frozenset({'CUSTOM_FPGA', 'CUSTOM_HW_A'})
+        )
+        self.client.sync_tree(self.root, [before])
+        seen = self.writes(
+            [
+                dataclasses.replace(
+                    before,
+                    total=5,
+                    traits=frozenset({'CUSTOM_FPGA', 'CUSTOM_HW_B'}),
+                )
+            ]
+        )
+        seen = [
+            body.get('traits') or 'inventories'
+            for path, body in seen
+            if before.uuid in path
+        ]
+        self.assertEqual(
+            [
+                ['CUSTOM_FPGA'],
+                'inventories',
+                ['CUSTOM_FPGA', 'CUSTOM_HW_B'],
+            ],
+            seen,
+        )
+
+
 class TestForeignWriter(PlacementCase):
     """Somebody changes a provider between our read and our write."""
 
