@@ -1,0 +1,57 @@
+"""What the tests of the whole service in one process share."""
+
+from typing import Any
+from typing import ClassVar
+
+from oslotest import base
+
+from tests.fixtures import api
+from tests.fixtures import inprocess
+from tests.fixtures import simulated_host
+
+
+class ServiceTest(base.BaseTestCase):
+    """Tests of one class share a service: it costs four seconds.
+
+    Each finds it whole and idle, whatever the one before did.
+    """
+
+    scenario: ClassVar[str] = simulated_host.QUICK
+    settings: ClassVar[dict[str, dict[str, Any]]] = {}
+    service: ClassVar[inprocess.InProcess]
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.service = inprocess.InProcess(cls.scenario, cls.settings)
+        cls.service.setUp()
+        cls.addClassCleanup(cls.service.cleanUp)
+
+    def setUp(self):
+        super().setUp()
+        self.addCleanup(self.service.mend)
+        self.service.new_type()
+
+    def refused(self, status, answer):
+        """The code and sentence of an answer that must have *status*."""
+        self.assertEqual(status, answer.status_int, answer.text)
+        inner = api.check_error(answer)
+        self.assertRegex(inner['faultstring'], r'\w+ \w+')
+        return inner['code'], inner['faultstring']
+
+    def assert_nothing_left(self):
+        """No claim, handle, allocation or unfinished operation."""
+        last = []
+
+        def holds():
+            last[:] = self.service.left_over()
+            return not last
+
+        try:
+            self.service.until('nothing is left', holds, 10)
+        except AssertionError:
+            self.fail(last)
+
+    def assert_untouched(self):
+        """Nothing is left, and that now, without waiting."""
+        self.assertEqual([], self.service.left_over())
