@@ -64,6 +64,7 @@ class AttachHandle:
     """One PCI function of a deployable; free while *claim_uuid* is None.
 
     :ivar present: The last report had it.
+    :ivar project_id: Whose claim has it.
     """
 
     uuid: str
@@ -71,6 +72,7 @@ class AttachHandle:
     kind: model.HandleKind
     claim_uuid: str | None
     present: bool = True
+    project_id: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from cyborg_fpga import nouns
 from cyborg_fpga.clients import placement
 from cyborg_fpga.conductor import catalogue
 from cyborg_fpga.conductor import choice
+from cyborg_fpga.conductor import inventory
 from cyborg_fpga.conductor import providers
 from cyborg_fpga.db import bitstreams
 from cyborg_fpga.db import claims
@@ -43,11 +44,13 @@ class Booking:
         conf: cfg.ConfigOpts,
         client: placement.Placement,
         images: catalogue.Catalogue,
+        stock: inventory.Inventory,
         owner: str,
     ) -> None:
         self._conf = conf
         self._placement = client
         self._catalogue = images
+        self._inventory = stock
         self._owner = owner
 
     def book(
@@ -108,6 +111,8 @@ class Booking:
             # One is served by any of the first; several need a whole pool.
             limit=_ENOUGH if count == 1 and not traits else None,
         )
+        if self._conf.conductor.exclusive_deployables:
+            regions = [r for r in regions if _alone(r, ctx.project_id)]
         refusal: errors.FPGAError | None = None
         for pick in choice.picks(
             regions,
@@ -166,31 +171,20 @@ class Booking:
         request: Mapping[str, Any],
         pick: choice.Pick,
     ) -> None:
-        images = {image.uuid for image in pick.images.values()}
+        exclusive = self._conf.conductor.exclusive_deployables
         reservations.reserve(
             ctx,
-            {
-                'uuid': uuid,
-                'origin': model.Origin.API.value,
-                'project_id': ctx.project_id,
-                'user_id': ctx.user_id,
-                'resource_class': pick.resource_class,
-                'type': request.get('type'),
-                'image_uuid': images.pop() if len(images) == 1 else None,
-                'traits': json.dumps(list(request.get('traits', []))),
-                'count': request.get('count', 1),
-                'instance_uuid': request.get('instance_uuid'),
-                'rp_uuid': pick.rp_uuid,
-                'lease_owner': self._owner,
-                'lease_expires': claims.lease(
-                    self._conf.conductor.lease_seconds
-                ),
-            },
+            self._row(ctx, uuid, request, pick),
             pick.handles,
+            exclusive=exclusive,
         )
         killpoints.reached('claim_reserved')
         amount = {pick.resource_class: sum(pick.handles.values())}
         try:
+            if exclusive:
+                # What is left of a held deployable is reserved: Placement
+                # must hear that these handles are held now.
+                self._inventory.sync_host(ctx, pick.hostname)
             self._placement.claim(
                 uuid,
                 {pick.rp_uuid: amount},
@@ -203,6 +197,31 @@ class Booking:
             raise
         killpoints.reached('claim_allocated')
 
+    def _row(
+        self,
+        ctx: context.RequestContext,
+        uuid: str,
+        request: Mapping[str, Any],
+        pick: choice.Pick,
+    ) -> dict[str, Any]:
+        """The claim's columns."""
+        images = {image.uuid for image in pick.images.values()}
+        return {
+            'uuid': uuid,
+            'origin': model.Origin.API.value,
+            'project_id': ctx.project_id,
+            'user_id': ctx.user_id,
+            'resource_class': pick.resource_class,
+            'type': request.get('type'),
+            'image_uuid': images.pop() if len(images) == 1 else None,
+            'traits': json.dumps(list(request.get('traits', []))),
+            'count': request.get('count', 1),
+            'instance_uuid': request.get('instance_uuid'),
+            'rp_uuid': pick.rp_uuid,
+            'lease_owner': self._owner,
+            'lease_expires': claims.lease(self._conf.conductor.lease_seconds),
+        }
+
     def _undo(self, ctx: context.RequestContext, uuid: str) -> None:
         """Give back what a claim took that never got further."""
         try:
@@ -212,3 +231,12 @@ class Booking:
             claims.start_release(ctx, uuid, fault=INTERRUPTED)
             return
         reservations.drop(ctx, uuid)
+
+
+def _alone(region: nouns.Deployable, project_id: str | None) -> bool:
+    """No other project holds a handle of it."""
+    return all(
+        handle.project_id == project_id
+        for handle in region.handles
+        if handle.claim_uuid
+    )

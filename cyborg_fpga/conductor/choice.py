@@ -25,6 +25,7 @@ class Pick:
     :ivar images: What each must hold; empty when anything will do.
     """
 
+    hostname: str
     rp_uuid: str
     resource_class: str
     handles: dict[int, int]
@@ -37,7 +38,6 @@ def fits(region: nouns.Deployable, bitstream: nouns.Bitstream) -> bool:
         bitstream.region_id is not None
         and bitstream.region_id == region.region_id
         and bitstream.vendor in (None, region.vendor)
-        and bitstream.driver in (None, region.driver)
     )
 
 
@@ -131,7 +131,13 @@ def _pick(
             if image is not None:
                 images[region.id] = image
         if not left:
-            return Pick(rp_uuid, pool[0].resource_class, handles, images)
+            return Pick(
+                pool[0].hostname,
+                rp_uuid,
+                pool[0].resource_class,
+                handles,
+                images,
+            )
     return None
 
 

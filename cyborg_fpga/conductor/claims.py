@@ -45,7 +45,7 @@ class Claims:
     ) -> None:
         self._conf = conf
         self._placement = client
-        self._booking = booking.Booking(conf, client, images, owner)
+        self._booking = booking.Booking(conf, client, images, stock, owner)
         self._inventory = stock
         self._programming = programs
         self._owner = owner

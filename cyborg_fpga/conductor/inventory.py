@@ -118,6 +118,7 @@ class Inventory:
             bitstreams.public(ctx),
             overrides=self._conf.placement.resource_classes,
             allowed_types=self._conf.bitstream.types,
+            exclusive=self._conf.conductor.exclusive_deployables,
         )
         moved = {
             region.uuid: membership[region.uuid]

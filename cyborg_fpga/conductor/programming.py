@@ -173,7 +173,10 @@ class Programming:
         try:
             self._inventory.sync_host(ctx, operation.hostname)
             status = self._agents.run(ctx, operation)
-        except (messaging.MessagingTimeout, errors.ServiceUnavailable) as exc:
+        except (
+            messaging.MessagingException,
+            errors.ServiceUnavailable,
+        ) as exc:
             LOG.warning(
                 'Operation %s is not taken up yet: %s', operation.uuid, exc
             )
@@ -215,7 +218,7 @@ class Programming:
             status = self._agents.status(
                 ctx, operation.hostname, operation.uuid
             )
-        except messaging.MessagingTimeout:
+        except messaging.MessagingException:
             return self._unreachable(ctx, operation) if overdue else None
         if status is not None and status.done:
             return self.finish(ctx, status)

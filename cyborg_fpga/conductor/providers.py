@@ -59,6 +59,7 @@ def layout(
     overrides: Mapping[str, str],
     allowed_types: Collection[str] = (),
     uncovered: Mapping[str, int] | None = None,
+    exclusive: bool = False,
 ) -> tuple[list[placement.Provider], dict[str, Place], dict[str, str]]:
     """Group *regions*, all of *host*, into the providers below its root.
 
@@ -69,6 +70,8 @@ def layout(
     :param allowed_types: ``[bitstream] types``.
     :param uncovered: By deployable, how many of its held handles no
         allocation covers (an instance's that is being released).
+    :param exclusive: What is left of a held deployable is kept for its
+        holder, so nobody may schedule onto it.
     :returns: The providers; each deployable's provider; each deployable's
         resource class. A deployable without a handle has a place but no
         provider.
@@ -79,7 +82,17 @@ def layout(
         members[homes[region.uuid].uuid].append(region)
     types = types_by_region(public, allowed_types)
     providers = [
-        _provider(homes[pool[0].uuid], host, pool, types, uncovered or {})
+        _provider(
+            homes[pool[0].uuid],
+            host,
+            pool,
+            types,
+            sum(
+                (uncovered or {}).get(region.uuid, 0)
+                + _kept(host, region, exclusive)
+                for region in pool
+            ),
+        )
         for _, pool in sorted(members.items())
         if any(map(_total, pool))
     ]
@@ -108,13 +121,7 @@ def types_by_region(
     for bitstream in public:
         traits = _type_traits(bitstream.type, allowed_types)
         function = bitstream.function_id or ''
-        where = ' '.join(
-            (
-                bitstream.region_id or '',
-                bitstream.vendor or '',
-                bitstream.driver or '',
-            )
-        )
+        where = f'{bitstream.region_id or ""} {bitstream.vendor or ""}'
         found[f'{_TYPES} {where}'] |= traits
         found[f'{_LOADED} {bitstream.uuid} {function} {where}'] |= traits
         if function:
@@ -244,14 +251,9 @@ def _provider(
     host: nouns.Host,
     pool: Sequence[nouns.Deployable],
     types: Types,
-    uncovered: Mapping[str, int],
+    reserved: int,
 ) -> placement.Provider:
     total = sum(map(_total, pool))
-    reserved = sum(
-        uncovered.get(region.uuid, 0)
-        + (0 if _claimable(host, region) else _free(region))
-        for region in pool
-    )
     return placement.Provider(
         name=home.name,
         uuid=home.uuid,
@@ -335,19 +337,16 @@ def _look_up(
 ) -> frozenset[str]:
     """What *types* has under *keys* for bitstreams that fit *region*.
 
-    A bitstream without a region id fits nothing; one that names a vendor or
-    driver fits theirs alone.
+    A bitstream without a region id fits nothing; one that names a vendor
+    fits that one's alone.
     """
     if not region.region_id:
         return frozenset()
     return frozenset[str]().union(
         *(
-            types.get(
-                f'{key} {region.region_id} {vendor} {driver}', frozenset()
-            )
+            types.get(f'{key} {region.region_id} {vendor}', frozenset())
             for key in keys
             for vendor in ('', region.vendor)
-            for driver in ('', region.driver)
         )
     )
 
@@ -361,10 +360,15 @@ def _type_traits(
         or (allowed and accelerator_type not in allowed)
     ):
         return set()
-    return {
-        trait('CUSTOM_ACCELERATOR', accelerator_type),
-        trait('CUSTOM_HW', accelerator_type),
-    }
+    prefixes = ('CUSTOM_ACCELERATOR', 'CUSTOM_HW')
+    return {trait(prefix, accelerator_type) for prefix in prefixes}
+
+
+def _kept(host: nouns.Host, region: nouns.Deployable, exclusive: bool) -> int:
+    """How many of its free handles nobody may be scheduled onto."""
+    if _claimable(host, region) and not (exclusive and _held(region)):
+        return 0
+    return _free(region)
 
 
 def _claimable(host: nouns.Host, region: nouns.Deployable) -> bool:

@@ -208,6 +208,7 @@ def _with_handles(
             models.AttachHandle.kind,
             models.AttachHandle.present,
             models.Claim.uuid,
+            models.Claim.project_id,
         )
         .outerjoin(
             models.Claim, models.Claim.id == models.AttachHandle.claim_id
@@ -215,14 +216,15 @@ def _with_handles(
         .where(models.AttachHandle.deployable_id.in_([r[0].id for r in rows]))
         .order_by(models.AttachHandle.pci_address)
     )
-    for region_id, uuid, address, kind, present, claim_uuid in found:
+    for region_id, uuid, address, kind, present, claim, project in found:
         handles[region_id].append(
             nouns.AttachHandle(
                 uuid=uuid,
                 pci_address=model.PciAddress.parse(address),
                 kind=model.HandleKind(kind),
-                claim_uuid=claim_uuid,
+                claim_uuid=claim,
                 present=present,
+                project_id=project,
             )
         )
     return [

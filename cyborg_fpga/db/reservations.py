@@ -27,6 +27,8 @@ def reserve(
     ctx: context.RequestContext,
     values: Mapping[str, Any],
     picks: Mapping[int, int],
+    *,
+    exclusive: bool = False,
 ) -> None:
     """Create a claim that holds *picks*, or change nothing.
 
@@ -34,12 +36,16 @@ def reserve(
 
     :param values: Columns of the claim; state is ``claiming``.
     :param picks: How many handles of each deployable (row id).
+    :param exclusive: Only of deployables of which no other project holds a
+        handle.
     :raises errors.Duplicate: There is a claim of that uuid.
     :raises errors.NoCapacity: A deployable has too few free handles, or is
         being programmed or wiped, or its card or host is not to be used.
     """
     rows = _lock(ctx, picks)
     _refuse_double(ctx, values['uuid'])
+    if exclusive:
+        _refuse_neighbours(ctx, picks, values['project_id'])
     host_id = next(iter(rows.values())).host_id
     ctx.session.execute(
         sa.insert(_CLAIM).values(
@@ -102,6 +108,21 @@ def _lock(
             reason='a card or its host was taken out of use'
         )
     return found
+
+
+def _refuse_neighbours(
+    ctx: context.RequestContext,
+    picks: Mapping[int, int],
+    project_id: str | None,
+) -> None:
+    holders = ctx.session.execute(
+        sa.select(_CLAIM.project_id)
+        .join(_HANDLE, _HANDLE.claim_id == _CLAIM.id)
+        .where(_HANDLE.deployable_id.in_(picks))
+        .distinct()
+    ).scalars()
+    if any(holder != project_id for holder in holders):
+        raise errors.NoCapacity(reason='another project uses its card')
 
 
 def _take(

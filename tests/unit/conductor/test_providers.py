@@ -375,7 +375,6 @@ class TestChangingTraits(base.BaseTestCase):
             image(region_id=R2),
             image(region_id=None),
             image(vendor='xilinx'),
-            image(driver='other'),
             image(type='Not A Type'),
             image(type=None),
         ):

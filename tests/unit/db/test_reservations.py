@@ -54,6 +54,23 @@ class TestReserve(base.DatabaseTest):
             claims.get(self.ctx, two).addresses,
         )
 
+    def test_exclusive_deployable_is_shared_within_a_project_only(self):
+        self.reserve(self.shared)
+        self.assertRaises(
+            errors.NoCapacity,
+            reservations.reserve,
+            self.ctx,
+            {'uuid': base.new_uuid(), 'origin': 'api', 'project_id': 'q'},
+            {self.shared.id: 1},
+            exclusive=True,
+        )
+        reservations.reserve(
+            self.ctx,
+            {'uuid': base.new_uuid(), 'origin': 'api', 'project_id': 'p'},
+            {self.shared.id: 1},
+            exclusive=True,
+        )
+
     def test_too_few_handles_are_not_taken_at_all(self):
         self.assertRaises(errors.NoCapacity, self.reserve, self.shared, 3)
         self.assertEqual(2, self._free(self.shared))
