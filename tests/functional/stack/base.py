@@ -45,6 +45,7 @@ class StackTest(base.BaseTestCase):
     def setUp(self):
         super().setUp()
         self.addOnException(self._show_logs)
+        self.addCleanup(self._tidy)
 
     def image(self, **how):
         """A bitstream with a function that no card has yet; both ids."""
@@ -124,8 +125,20 @@ class StackTest(base.BaseTestCase):
         self.assertEqual([], self.stack.claims())
         self.assertEqual(0, self.stack.stock()['reserved'])
 
+    def _tidy(self):
+        """Whatever failed, the next test finds everything free."""
+        for device in self.stack.devices().values():
+            self.stack.cards.clear(device['pci_address'])
+            if device['health'] == 'quarantined':
+                self.stack.admin.call(
+                    'POST', f'/devices/{device["uuid"]}/enable'
+                )
+        for claim in self.stack.claims():
+            self.stack.release(claim['uuid'])
+        self.agree()
+
     def _show_logs(self, exc_info):
-        for process in self.stack.processes[-6:]:
+        for process in self.stack.processes[-5:]:
             self.addDetail(
                 f'{process.name}-{next(_COUNTER)}',
                 content.text_content(process.words()[-20000:]),
