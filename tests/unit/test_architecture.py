@@ -6,6 +6,7 @@ the file, the line and the import.
 
 import ast
 import configparser
+import functools
 import graphlib
 import pathlib
 import sys
@@ -87,9 +88,10 @@ def layer(module: str) -> str:
     return [*module.split('.'), ''][1]
 
 
-def imports(root: pathlib.Path, path: pathlib.Path) -> Iterator[Import]:
+@functools.cache
+def imports(root: pathlib.Path, path: pathlib.Path) -> tuple[Import, ...]:
     """Every import of a file; ``from p import m`` gives ``p.m`` if ours."""
-    known = {dotted(root, p) for p in sources(root)}
+    known = _modules_of(root)
     name = str(path.relative_to(root))
 
     def walk(node: ast.AST, inside: bool) -> Iterator[Import]:
@@ -99,10 +101,15 @@ def imports(root: pathlib.Path, path: pathlib.Path) -> Iterator[Import]:
             deeper = isinstance(child, (ast.FunctionDef, ast.Lambda))
             yield from walk(child, inside or deeper)
 
-    yield from walk(ast.parse(path.read_text()), False)
+    return tuple(walk(ast.parse(path.read_text()), False))
 
 
-def _modules(node: ast.AST, known: set[str]) -> Iterator[str]:
+@functools.cache
+def _modules_of(root: pathlib.Path) -> frozenset[str]:
+    return frozenset(dotted(root, path) for path in sources(root))
+
+
+def _modules(node: ast.AST, known: frozenset[str]) -> Iterator[str]:
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom):
