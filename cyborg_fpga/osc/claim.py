@@ -65,7 +65,7 @@ class CreateClaim(command.ShowOne):
         parser.add_argument(
             '--instance',
             metavar='<uuid>',
-            help="Take over this server's allocation in Placement.",
+            help='The server that it is for; only a note, to find it by.',
         )
         waiting.add_option(parser, 'the claim is ready')
         return parser
@@ -116,6 +116,9 @@ class ListClaim(command.Lister):
             '--type', metavar='<type>', help='With this accelerator type.'
         )
         parser.add_argument(
+            '--instance', metavar='<uuid>', help='For this server.'
+        )
+        parser.add_argument(
             '--project',
             metavar='<id>',
             help='Of this project (administrators only).',
@@ -130,6 +133,7 @@ class ListClaim(command.Lister):
             state=parsed_args.state,
             origin=parsed_args.origin,
             type=parsed_args.type,
+            instance_uuid=parsed_args.instance,
             project_id=parsed_args.project,
             **paging.query(parsed_args),
         )
