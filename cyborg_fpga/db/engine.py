@@ -55,6 +55,8 @@ def configure(conf: cfg.ConfigOpts) -> None:
         fresh.append_on_engine_create(_prepare_sqlite)
     else:
         fresh.append_on_engine_create(_prepare_server)
+    # oslo.db has tried the connection by then: it must not stay as it is.
+    fresh.append_on_engine_create(sa.Engine.dispose)
     fresh.configure(**values)
     _manager.patch_factory(fresh._factory)
 

@@ -30,6 +30,16 @@ class TestSQLite(base.DatabaseTest):
         self.store()
         self.assertEqual('BEGIN IMMEDIATE', began[0])
 
+    def test_first_connection_is_prepared_like_every_other(self):
+        database.configure(f'{self.database.url}?timeout=1')
+        for target in engine.engines():
+            with target.connect() as connection:
+                pragmas = [
+                    connection.execute(sa.text(f'PRAGMA {name}')).scalar_one()
+                    for name in ('busy_timeout', 'journal_mode')
+                ]
+            self.assertEqual([30000, 'wal'], pragmas)
+
     def test_readers_have_connections_of_their_own(self):
         self.assertEqual(2, len(engine.engines()))
 

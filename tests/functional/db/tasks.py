@@ -1,0 +1,94 @@
+"""What the processes of a race do. Arguments and values can be pickled."""
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+from cyborg_fpga import context
+from cyborg_fpga import model
+from cyborg_fpga import nouns
+from cyborg_fpga.db import bitstreams
+from cyborg_fpga.db import claims
+from cyborg_fpga.db import operations
+from cyborg_fpga.db import outcomes
+from cyborg_fpga.db import reports
+from cyborg_fpga.db import reservations
+
+Context = context.RequestContext
+
+
+def nothing(ctx: Context) -> None:
+    """Wait for the others."""
+
+
+def reserve(
+    ctx: Context, uuid: str, picks: Mapping[int, int], **values: Any
+) -> str:
+    reservations.reserve(ctx, {'uuid': uuid, 'origin': 'api', **values}, picks)
+    return uuid
+
+
+def release(ctx: Context, uuid: str) -> bool:
+    return claims.start_release(ctx, uuid)
+
+
+def finish_release(ctx: Context, uuid: str) -> None:
+    claims.finish_release(ctx, uuid)
+
+
+def create(ctx: Context, deployable_id: int, uuid: str, **values: Any) -> int:
+    operation = operations.create(
+        ctx,
+        deployable_id,
+        {'uuid': uuid, 'kind': 'program', **values},
+        seconds=60,
+        owner='me',
+        lease=60,
+    )
+    return operation.fence
+
+
+def begin(ctx: Context, uuid: str, fence: int) -> None:
+    operations.begin(ctx, uuid, fence)
+
+
+def finish(ctx: Context, status: model.OperationStatus) -> bool:
+    return outcomes.finish(ctx, status, quarantine_after=3) is not None
+
+
+def program(
+    ctx: Context, deployable_id: int, uuid: str, function: str
+) -> None:
+    """A whole programming that succeeds."""
+    fence = create(ctx, deployable_id, uuid, image_uuid='image')
+    finish(
+        ctx,
+        model.OperationStatus(
+            uuid=uuid,
+            fence=fence,
+            done=True,
+            succeeded=True,
+            touched=True,
+            function_id=function,
+        ),
+    )
+
+
+def report(ctx: Context, report: model.HostReport) -> dict[str, int]:
+    return reports.store(ctx, report, model.Layout.POOL)
+
+
+def take_operations(ctx: Context, owner: str) -> list[str]:
+    return [o.uuid for o in operations.take_unfinished(ctx, owner, 60)]
+
+
+def take_claims(ctx: Context, owner: str) -> list[str]:
+    return [c.uuid for c in claims.take_unfinished(ctx, owner, 60)]
+
+
+def take_turn(ctx: Context, name: str, owner: str) -> bool:
+    return bitstreams.take_turn(ctx, name, owner, 60)
+
+
+def upsert(ctx: Context, rows: Sequence[nouns.Bitstream]) -> int:
+    return bitstreams.upsert(ctx, rows)

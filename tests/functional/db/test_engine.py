@@ -1,0 +1,25 @@
+"""How the service talks to MariaDB."""
+
+import sqlalchemy as sa
+
+from cyborg_fpga.db import engine
+from tests.fixtures import database
+from tests.unit.db import base
+
+
+class TestMariaDB(base.DatabaseTest):
+    backend = 'mariadb'
+
+    def _session(self, name):
+        with engine.get_engine().connect() as connection:
+            return connection.execute(
+                sa.text(f'SELECT @@SESSION.{name}')
+            ).scalar_one()
+
+    def test_every_connection_reads_what_is_committed(self):
+        # Whoever waited for a lock must see what it was held for.
+        database.configure(f'{self.database.url}?connect_timeout=7')
+        for _ in range(2):
+            self.assertEqual('READ-COMMITTED', self._session('tx_isolation'))
+            self.assertEqual('+00:00', self._session('time_zone'))
+            engine.dispose()
