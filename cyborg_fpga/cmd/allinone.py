@@ -243,9 +243,10 @@ def _greet(everything: AllInOne) -> None:
     for name, url in sorted(everything.endpoints.items()):
         print(f'  {name:12} {url}')
     clouds = shlex.quote(str(everything.folder / 'clouds.yaml'))
+    commands = shlex.quote(str(pathlib.Path(sys.executable).parent))
     print(
         'Use it from another shell:\n'
-        f'  export OS_CLIENT_CONFIG_FILE={clouds}\n'
+        f'  export OS_CLIENT_CONFIG_FILE={clouds} PATH={commands}:$PATH\n'
         '  openstack --os-cloud allinone fpga device list\n'
         'Ctrl-C ends it.',
         flush=True,
