@@ -1,10 +1,13 @@
 """What a report changes, and what it must leave alone."""
 
+from sqlalchemy import event
+
 from cyborg_fpga import errors
 from cyborg_fpga import model
 from cyborg_fpga.db import claims
 from cyborg_fpga.db import deployables
 from cyborg_fpga.db import devices
+from cyborg_fpga.db import engine
 from cyborg_fpga.db import hosts
 from cyborg_fpga.db import models
 from cyborg_fpga.db import reports
@@ -43,6 +46,27 @@ class TestOrder(base.DatabaseTest):
         self._store(2, 1)
         host = hosts.get(self.ctx, base.HOST)
         self.assertEqual((2, 1), (host.boot_id, host.report_sequence))
+
+    def test_report_that_is_overtaken_is_refused_as_a_whole(self):
+        self._store(1, 1)
+        target = engine.get_engine()
+
+        def overtake(connection, cursor, statement, *rest):
+            if statement.startswith('SELECT devices'):
+                cursor.execute('UPDATE hosts SET report_sequence = 9')
+
+        event.listen(target, 'before_cursor_execute', overtake)
+        self.addCleanup(
+            event.remove, target, 'before_cursor_execute', overtake
+        )
+        self.assertRaises(
+            errors.StaleReport,
+            reports.store,
+            self.ctx,
+            self.report(boot_id=1, sequence=5),
+            model.Layout.POOL,
+        )
+        self.assertIs(model.Health.OK, self.regions()[0].health)
 
     def test_refused_report_changes_nothing(self):
         self._store(2, 1)

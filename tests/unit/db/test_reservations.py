@@ -229,6 +229,16 @@ class TestGuards(base.DatabaseTest):
         )
         self.assertEqual(sorted(places), places)
 
+    def test_release_locks_the_region_before_it_looks_who_is_left(self):
+        uuid = self.reserve(self.stored())
+        with self.statements() as seen:
+            claims.start_release(self.ctx, uuid)
+        locks, looks = (
+            [n for n, text in enumerate(seen) if text.startswith(start)]
+            for start in ('UPDATE deployables', 'SELECT attach_handles')
+        )
+        self.assertLess(locks[0], looks[-1], seen)
+
     def test_report_locks_cards_before_it_reads_their_handles(self):
         with self.statements() as seen:
             self.store()
