@@ -7,6 +7,7 @@ Every step commits before the next begins and can be repeated;
 import threading
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,6 +25,7 @@ from cyborg_fpga.conductor import catalogue
 from cyborg_fpga.conductor import choice
 from cyborg_fpga.conductor import inventory
 from cyborg_fpga.conductor import programming
+from cyborg_fpga.conductor import supervision
 from cyborg_fpga.db import claims
 from cyborg_fpga.db import deployables
 from cyborg_fpga.db import operations
@@ -41,6 +43,7 @@ class Claims:
         images: catalogue.Catalogue,
         stock: inventory.Inventory,
         programs: programming.Programming,
+        endings: supervision.Supervision,
         owner: str,
     ) -> None:
         self._conf = conf
@@ -48,6 +51,7 @@ class Claims:
         self._booking = booking.Booking(conf, client, images, stock, owner)
         self._inventory = stock
         self._programming = programs
+        self._supervision = endings
         self._owner = owner
         self._busy: dict[str, int] = {}
         self._guard = threading.Lock()
@@ -70,25 +74,63 @@ class Claims:
         self, ctx: context.RequestContext, uuid: str, pick: choice.Pick
     ) -> model.ClaimState:
         """Have the wanted bitstreams loaded; ``ready`` where they are."""
-        started = []
-        claiming = [model.ClaimState.CLAIMING]
-        for region in deployables.of_claim(ctx, uuid) if pick.images else ():
-            image = pick.images[region.id]
-            if self._programming.loaded(region, image):
-                continue
-            started.append(
-                self._programming.program(ctx, region, image, claim_uuid=uuid)
-            )
+        try:
+            started = self._start_loading(ctx, uuid, pick)
+        except errors.FPGAError:
+            self._abandon(ctx, uuid)
+            raise
         killpoints.reached('claim_operation_committed')
         state = (
             model.ClaimState.PROGRAMMING if started else model.ClaimState.READY
         )
-        claims.set_state(ctx, uuid, claiming, state)
+        claiming = [model.ClaimState.CLAIMING]
+        if not claims.set_state(ctx, uuid, claiming, state):
+            self._abandon(ctx, uuid)
+            raise errors.WrongState(
+                kind='Claim',
+                ident=uuid,
+                state='gone',
+                reason='it was released while it was made',
+            )
         killpoints.reached('claim_confirmed_before_answer')
-        for operation in started:
-            if self._programming.send(ctx, operation) is not None:
-                self.advance(ctx, uuid)
+        if self._programming.send(ctx, started):
+            self.advance(ctx, uuid)
         return state
+
+    def _start_loading(
+        self, ctx: context.RequestContext, uuid: str, pick: choice.Pick
+    ) -> list[model.Operation]:
+        """Commit what has to be done to the cards of a claim."""
+        started = []
+        for region in deployables.of_claim(ctx, uuid) if pick.images else ():
+            image = pick.images[region.id]
+            if not self._programming.loaded(region, image):
+                started.append(
+                    self._programming.program(
+                        ctx, region, image, claim_uuid=uuid
+                    )
+                )
+        return started
+
+    def _abandon(self, ctx: context.RequestContext, uuid: str) -> None:
+        """Give back what a claim took that somebody is told was refused.
+
+        Nothing is raised: what cannot be done now is done later.
+        """
+        try:
+            claims.start_release(
+                ctx,
+                uuid,
+                owner=self._owner,
+                lease=self._conf.conductor.lease_seconds,
+            )
+            self._recall(ctx, uuid)
+            self._continue_release(ctx, uuid)
+            # Another conductor may have ended it before our PUT came through.
+            if not claims.exists(ctx, uuid):
+                self._placement.release(uuid)
+        except errors.FPGAError as exc:
+            LOG.warning('Claim %s is undone later: %s', uuid, exc.message)
 
     def release(
         self, ctx: context.RequestContext, uuid: str, *, force: bool
@@ -112,11 +154,17 @@ class Claims:
             if not started:
                 claims.clear_fault(ctx, uuid)
             killpoints.reached('release_marked')
-            self._recall(ctx, uuid)
-            if force:
-                self._end_release(ctx, uuid)
-            else:
-                self._continue_release(ctx, uuid)
+            try:
+                self._recall(ctx, uuid)
+                if force:
+                    self._end_release(ctx, uuid)
+                else:
+                    self._continue_release(ctx, uuid)
+            except errors.FPGAError as exc:
+                # It is recorded, and that is all that was asked.
+                LOG.warning(
+                    'Claim %s is released later: %s', uuid, exc.message
+                )
 
     def _recall(self, ctx: context.RequestContext, uuid: str) -> None:
         """Cancel a programming that has not begun; wait for others."""
@@ -125,7 +173,7 @@ class Claims:
                 operation.state is model.OperationState.PENDING
                 and operation.kind is model.OperationKind.PROGRAM
             ):
-                self._programming.cancel(ctx, operation)
+                self._supervision.recall(ctx, operation)
 
     def advance(self, ctx: context.RequestContext, uuid: str) -> None:
         """Do a claim's next step, if it can be done now; else nothing."""
@@ -138,22 +186,39 @@ class Claims:
         elif claim.state is model.ClaimState.RELEASING:
             self._continue_release(ctx, uuid)
 
-    def recover(self, ctx: context.RequestContext) -> None:
-        """Finish what other conductors, or a crash of ours, left behind."""
+    def ended(
+        self, ctx: context.RequestContext, operation: model.Operation
+    ) -> None:
+        """Do what the end of *operation* makes possible. Raises nothing.
+
+        Whatever cannot be done now is found by the reconciler.
+        """
+        region = deployables.get(ctx, operation.deployable_uuid)
+        waiting = {handle.claim_uuid for handle in region.handles}
+        for uuid in sorted(filter(None, waiting | {operation.claim_uuid})):
+            try:
+                self.advance(ctx, uuid)
+            except errors.FPGAError as exc:
+                LOG.warning('Claim %s goes on later: %s', uuid, exc.message)
+        self._supervision.report_soon(ctx, operation.hostname)
+
+    def unfinished(self, ctx: context.RequestContext) -> list[nouns.Claim]:
+        """Claims to :meth:`recover`: ours now, and nobody works on them."""
         with self._guard:
             busy = list(self._busy)
-        for claim in claims.take_unfinished(
+        return claims.take_unfinished(
             ctx, self._owner, self._conf.conductor.lease_seconds, busy
-        ):
-            try:
-                with self._working_on(claim.uuid):
-                    if claim.state is model.ClaimState.CLAIMING:
-                        claims.start_release(
-                            ctx, claim.uuid, fault=booking.INTERRUPTED
-                        )
-                    self.advance(ctx, claim.uuid)
-            except errors.FPGAError as exc:
-                LOG.warning('Claim %s waits: %s', claim.uuid, exc.message)
+        )
+
+    def recover(self, ctx: context.RequestContext, claim: nouns.Claim) -> None:
+        """Go on with what another conductor, or a crash of ours, left."""
+        with self._working_on(claim.uuid):
+            if claim.state is model.ClaimState.CLAIMING:
+                claims.start_release(
+                    ctx, claim.uuid, fault=booking.INTERRUPTED
+                )
+                self._recall(ctx, claim.uuid)
+            self.advance(ctx, claim.uuid)
 
     def _continue_programming(
         self, ctx: context.RequestContext, claim: nouns.Claim
@@ -184,17 +249,17 @@ class Claims:
     def _continue_release(
         self, ctx: context.RequestContext, uuid: str
     ) -> None:
-        waiting = False
-        unfinished = any(
+        waiting = any(
             o.state in model.OPERATION_UNFINISHED
             for o in operations.of_claim(ctx, uuid)
         )
-        for region in deployables.of_claim(ctx, uuid):
-            if region.wipe_pending and not _beyond_reach(region):
-                waiting = True
-                if region.state is model.DeployableState.IDLE:
-                    self.wipe(ctx, region, claim_uuid=uuid)
-        if waiting or unfinished:
+        dirty = [
+            region
+            for region in deployables.of_claim(ctx, uuid)
+            if region.wipe_pending and not _beyond_reach(region)
+        ]
+        self.wipe(ctx, dirty, claim_uuid=uuid)
+        if waiting or dirty:
             return
         killpoints.reached('release_wiped')
         self._end_release(ctx, uuid)
@@ -202,20 +267,27 @@ class Claims:
     def wipe(
         self,
         ctx: context.RequestContext,
-        region: nouns.Deployable,
+        regions: Sequence[nouns.Deployable],
         *,
         claim_uuid: str | None,
     ) -> None:
-        """Start the wipe of a deployable that nobody uses any more."""
-        try:
-            operation = self._programming.wipe(
-                ctx, region, claim_uuid=claim_uuid
-            )
-        except errors.InUse:
-            return  # another conductor was faster, or another still uses it
-        killpoints.reached('release_wipe_committed')
-        if self._programming.send(ctx, operation) is not None:
-            self.advance(ctx, claim_uuid or '')
+        """Start the wipes of one host's deployables that nobody uses."""
+        started = []
+        for region in regions:
+            if region.state is not model.DeployableState.IDLE:
+                continue
+            try:
+                started.append(
+                    self._programming.wipe(ctx, region, claim_uuid=claim_uuid)
+                )
+            except errors.InUse:
+                # Another conductor was faster, or another still uses it.
+                continue
+        if started:
+            killpoints.reached('release_wipe_committed')
+            # What ends at once is seen to by the reconciler: here it could
+            # be wiped again and again.
+            self._programming.send(ctx, started)
 
     def _end_release(self, ctx: context.RequestContext, uuid: str) -> None:
         try:

@@ -19,6 +19,7 @@ from cyborg_fpga.conductor import claims
 from cyborg_fpga.conductor import inventory
 from cyborg_fpga.conductor import programming
 from cyborg_fpga.conductor import reconcile
+from cyborg_fpga.conductor import supervision
 from cyborg_fpga.db import claims as db_claims
 from cyborg_fpga.db import deployables
 from cyborg_fpga.db import devices
@@ -49,10 +50,11 @@ class Manager:
         self._owner = owner[:64]
         rooms = placement.Placement(conf)
         self._catalogue = catalogue.Catalogue(conf, glance.Glance(conf))
-        self._agents = agent_rpc.AgentAPI(transport, _AGENT_TIMEOUT_SECONDS)
+        agents = agent_rpc.AgentAPI(transport, _AGENT_TIMEOUT_SECONDS)
+        self._supervision = supervision.Supervision(conf, agents)
         self._inventory = inventory.Inventory(conf, rooms)
         self._programming = programming.Programming(
-            conf, self._agents, self._inventory, self._owner
+            conf, agents, self._inventory, self._supervision, self._owner
         )
         self._claims = claims.Claims(
             conf,
@@ -60,6 +62,7 @@ class Manager:
             self._catalogue,
             self._inventory,
             self._programming,
+            self._supervision,
             self._owner,
         )
         self.reconciler = reconcile.Reconciler(
@@ -68,6 +71,7 @@ class Manager:
             self._catalogue,
             self._inventory,
             self._programming,
+            self._supervision,
             self._owner,
         )
 
@@ -99,10 +103,11 @@ class Manager:
     def finish(
         self, ctx: context.RequestContext, status: dict[str, Any]
     ) -> None:
-        ended = self._programming.finish(
+        ended = self._supervision.finish(
             ctx, model.OperationStatus.from_wire(status)
         )
-        self._after(ctx, ended)
+        if ended is not None:
+            self._after(ctx, ended)
 
     @_expected
     def claim(
@@ -141,13 +146,14 @@ class Manager:
         operation = self._programming.program(
             ctx, region, bitstream, claim_uuid=claim_uuid
         )
-        self._after(ctx, self._programming.send(ctx, operation))
+        for ended in self._programming.send(ctx, [operation]):
+            self._after(ctx, ended)
         return operation.to_wire()
 
     @_expected
     def cancel(self, ctx: context.RequestContext, uuid: str) -> None:
         operation = operations.get(ctx, uuid)
-        self._after(ctx, self._programming.cancel(ctx, operation))
+        self._after(ctx, self._supervision.cancel(ctx, operation))
 
     @_expected
     def set_host(
@@ -162,7 +168,7 @@ class Manager:
             model.HostStatus(values['status']),
             values.get('disabled_reason'),
         )
-        self._inventory.sync_host(ctx, hostname)
+        self._tell_placement(ctx, hostname)
 
     @_expected
     def set_device(
@@ -175,23 +181,25 @@ class Manager:
             status=model.DeviceStatus(status) if status else None,
             health=model.Health(health) if health else None,
         )
-        self._inventory.sync_host(ctx, devices.get(ctx, uuid).hostname)
+        self._tell_placement(ctx, devices.get(ctx, uuid).hostname)
 
     def _after(
-        self, ctx: context.RequestContext, ended: model.Operation | None
+        self, ctx: context.RequestContext, ended: model.Operation
     ) -> None:
         """What an operation's end sets going."""
-        if ended is None:
-            return
+        self._claims.ended(ctx, ended)
+        self.reconciler.wake()
+
+    def _tell_placement(
+        self, ctx: context.RequestContext, hostname: str
+    ) -> None:
+        """Now if it can be; an operator's word is recorded in any case."""
         try:
-            if ended.claim_uuid is not None:
-                self._claims.advance(ctx, ended.claim_uuid)
+            self._inventory.sync_host(ctx, hostname)
         except errors.FPGAError as exc:
-            # The outcome is recorded, which is all that the agent asked.
             LOG.warning(
-                'Claim %s goes on later: %s', ended.claim_uuid, exc.message
+                'Placement is not told of %s yet: %s', hostname, exc.message
             )
-        self._agents.report_soon(ctx, ended.hostname)
         self.reconciler.wake()
 
 

@@ -1,9 +1,9 @@
-"""Operations: started here, finished here, and taken over when forgotten.
+"""Operations are made here and nowhere else, and handed to their agents.
 
-This is the only place that makes operations. What the claim they belong to
-does next is the caller's business: every function that ends an operation
-returns it.
+How they end is in :mod:`supervision`.
 """
+
+from collections.abc import Sequence
 
 import oslo_messaging as messaging
 from oslo_config import cfg
@@ -17,29 +17,31 @@ from cyborg_fpga import model
 from cyborg_fpga import nouns
 from cyborg_fpga.conductor import choice
 from cyborg_fpga.conductor import inventory
+from cyborg_fpga.conductor import supervision
 from cyborg_fpga.db import operations
-from cyborg_fpga.db import outcomes
 from cyborg_fpga.rpc import agent
 
 LOG = logging.getLogger(__name__)
 
-# A given-up agent is asked once more; this long after the deadline at most.
-_NEVER_SENT = 'no agent took it up before its deadline'
+# As long as the column.
+_STEP = 64
 
 
 class Programming:
-    """Starts operations and sees to it that each one ends."""
+    """Starts operations."""
 
     def __init__(
         self,
         conf: cfg.ConfigOpts,
         agents: agent.AgentAPI,
         stock: inventory.Inventory,
+        endings: supervision.Supervision,
         owner: str,
     ) -> None:
         self._conf = conf.conductor
         self._agents = agents
         self._inventory = stock
+        self._supervision = endings
         self._owner = owner
 
     def loaded(
@@ -137,8 +139,10 @@ class Programming:
         expected: float,
         values: dict[str, object],
     ) -> model.Operation:
-        queued = operations.queued(ctx, deployable.device_id)
-        seconds = self._conf.deadline_factor * expected * (1 + queued)
+        # What the card has to do first counts as its own deadlines say.
+        seconds = self._conf.deadline_factor * expected
+        seconds = max(seconds, self._conf.deadline_min)
+        seconds += operations.queue_seconds(ctx, deployable.device_id)
         operation = operations.create(
             ctx,
             deployable.id,
@@ -148,7 +152,7 @@ class Programming:
                 'user_id': ctx.user_id,
                 **values,
             },
-            seconds=max(seconds, self._conf.deadline_min),
+            seconds=seconds,
             owner=self._owner,
             lease=self._conf.lease_seconds,
         )
@@ -163,140 +167,67 @@ class Programming:
         return operation
 
     def send(
-        self, ctx: context.RequestContext, operation: model.Operation
-    ) -> model.Operation | None:
-        """Tell Placement, then the agent; the operation, if that ended it.
+        self,
+        ctx: context.RequestContext,
+        started: Sequence[model.Operation],
+    ) -> list[model.Operation]:
+        """Tell Placement, then the agent of their host; those that ended.
 
-        An agent or a Placement that does not answer is asked again by
-        :meth:`check`.
+        Stops at the first that is not taken up: the reconciler finds those
+        that are left.
         """
-        try:
-            self._inventory.sync_host(ctx, operation.hostname)
-            status = self._agents.run(ctx, operation)
-        except (
-            messaging.MessagingException,
-            errors.ServiceUnavailable,
-        ) as exc:
-            LOG.warning(
-                'Operation %s is not taken up yet: %s', operation.uuid, exc
-            )
-            return None
-        except errors.StaleFence as exc:
-            return self._fail(
-                ctx, operation, model.Cause.STALE, exc.message, touched=False
-            )
-        except errors.FPGAError as exc:
-            return self._fail(
-                ctx, operation, model.Cause.INTERNAL, exc.message,
-                touched=False,
-            )  # fmt: skip
-        killpoints.reached('claim_sent')
-        return self.finish(ctx, status) if status.done else None
-
-    def finish(
-        self, ctx: context.RequestContext, status: model.OperationStatus
-    ) -> model.Operation | None:
-        """Record an outcome; None: the operation had ended before."""
-        ended = outcomes.finish(
-            ctx, status, quarantine_after=self._conf.quarantine_after
-        )
-        if ended is not None:
-            LOG.info(
-                'Operation %s %s%s',
-                ended.uuid,
-                ended.state,
-                f': {ended.cause}, {ended.detail}' if ended.cause else '',
-            )
+        ended = []
+        for operation in started:
+            try:
+                done = self._hand_over(ctx, operation)
+            except (errors.FPGAError, messaging.MessagingException) as exc:
+                self._postpone(ctx, operation, exc)
+                break
+            if done is not None:
+                ended.append(done)
         return ended
 
-    def check(
+    def _hand_over(
         self, ctx: context.RequestContext, operation: model.Operation
     ) -> model.Operation | None:
-        """See to an unfinished operation of ours; it, if that ended it."""
-        overdue = operation.seconds_left <= 0
+        """:raises errors.FPGAError: Not now."""
+        # What was loaded must not be a promise any more when it goes.
+        self._inventory.sync_host(ctx, operation.hostname)
         try:
-            status = self._agents.status(
-                ctx, operation.hostname, operation.uuid
+            status = self._agents.run(ctx, operation)
+        except errors.ServiceUnavailable:
+            raise
+        except errors.StaleFence as exc:
+            return self._supervision.give_up(
+                ctx, operation, model.Cause.STALE, exc.message
             )
-        except messaging.MessagingException:
-            return self._unreachable(ctx, operation) if overdue else None
-        if status is not None and status.done:
-            return self.finish(ctx, status)
-        if overdue:
-            running = operation.state is model.OperationState.RUNNING
-            return self._fail(
-                ctx,
-                operation,
-                model.Cause.TIMEOUT,
-                'the deadline has passed' if status else _NEVER_SENT,
-                touched=running,
+        except errors.FPGAError as exc:
+            return self._supervision.give_up(
+                ctx, operation, model.Cause.INTERNAL, exc.message
             )
-        if status is None and operation.state is model.OperationState.PENDING:
-            return self.send(ctx, operation)
-        if status is None:
-            # It had begun, and its agent lost the journal.
-            return self._fail(
-                ctx,
-                operation,
-                model.Cause.INTERRUPTED,
-                'the agent does not know of it any more',
-                touched=True,
-            )
-        operations.progress(ctx, status)
-        return None
+        killpoints.reached('claim_sent')
+        return self._supervision.finish(ctx, status) if status.done else None
 
-    def cancel(
-        self, ctx: context.RequestContext, operation: model.Operation
-    ) -> model.Operation | None:
-        """End an operation by an operator's word.
-
-        :raises errors.WrongState: It has ended already.
-        """
-        if operation.state not in model.OPERATION_UNFINISHED:
-            raise errors.WrongState(
-                kind='Operation',
-                ident=operation.uuid,
-                state=operation.state,
-                reason='there is nothing left to cancel',
-            )
-        self._agents.cancel(ctx, operation.hostname, operation.uuid)
-        return self._fail(
-            ctx,
-            operation,
-            model.Cause.CANCELLED,
-            'cancelled by an operator',
-            touched=operation.state is model.OperationState.RUNNING,
-        )
-
-    def _unreachable(
-        self, ctx: context.RequestContext, operation: model.Operation
-    ) -> model.Operation | None:
-        return self._fail(
-            ctx,
-            operation,
-            model.Cause.AGENT_LOST,
-            f'the agent on {operation.hostname} does not answer',
-            # It may run all the same: its queue outlives it.
-            touched=True,
-        )
-
-    def _fail(
+    def _postpone(
         self,
         ctx: context.RequestContext,
         operation: model.Operation,
-        cause: model.Cause,
-        detail: str,
-        *,
-        touched: bool,
-    ) -> model.Operation | None:
-        return self.finish(
+        exc: Exception,
+    ) -> None:
+        """Keep why it does not begin, for who looks and for its end."""
+        reason = (
+            exc.message
+            if isinstance(exc, errors.FPGAError)
+            else 'the agent does not answer'
+        )
+        LOG.warning(
+            'Operation %s is not taken up yet: %s', operation.uuid, exc
+        )
+        operations.progress(
             ctx,
             model.OperationStatus(
                 uuid=operation.uuid,
                 fence=operation.fence,
-                done=True,
-                touched=touched,
-                cause=cause,
-                detail=detail,
+                step=f'waits: {reason}'[:_STEP],
             ),
         )

@@ -1,9 +1,14 @@
 """What nobody waits for: leases, silence, wipes, Placement, the catalogue."""
 
+import collections
 import concurrent.futures
+import functools
 import threading
 import time
 from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import TypeVar
 
 from oslo_config import cfg
 from oslo_log import log as logging
@@ -11,10 +16,12 @@ from oslo_log import log as logging
 from cyborg_fpga import context
 from cyborg_fpga import errors
 from cyborg_fpga import model
+from cyborg_fpga import nouns
 from cyborg_fpga.conductor import catalogue
 from cyborg_fpga.conductor import claims
 from cyborg_fpga.conductor import inventory
 from cyborg_fpga.conductor import programming
+from cyborg_fpga.conductor import supervision
 from cyborg_fpga.db import bitstreams
 from cyborg_fpga.db import deployables
 from cyborg_fpga.db import hosts
@@ -22,13 +29,61 @@ from cyborg_fpga.db import operations
 
 LOG = logging.getLogger(__name__)
 
-# Agents asked at a time: one that does not answer holds one of these for
-# the time-out of a call.
-_CHECKERS = 8
+_T = TypeVar('_T', model.Operation, nouns.Deployable)
+
+# Jobs at a time. Those that ask agents have threads of their own, so that
+# no operation outlives its deadline because Placement is slow.
+_THREADS = 16
+
+
+class Jobs:
+    """Work for threads, at most one job per key at a time."""
+
+    def __init__(self, name: str) -> None:
+        self._pool = concurrent.futures.ThreadPoolExecutor(_THREADS, name)
+        self._guard = threading.Lock()
+        self._keys: set[str] = set()
+
+    def start(
+        self, key: str, work: Callable[[context.RequestContext], None]
+    ) -> None:
+        """Do *work* soon, unless a job called *key* is under way."""
+        with self._guard:
+            if key in self._keys:
+                return
+            self._keys.add(key)
+        self._pool.submit(self._run, key, work)
+
+    def stop(self) -> None:
+        """Begin nothing more; wait for what runs."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def _run(
+        self, key: str, work: Callable[[context.RequestContext], None]
+    ) -> None:
+        try:
+            attempt(key, work)
+        finally:
+            with self._guard:
+                self._keys.discard(key)
+
+
+def attempt(name: str, work: Callable[[context.RequestContext], None]) -> None:
+    """Do *work* at the top of a thread; what fails is tried again later."""
+    try:
+        work(context.service())
+    except errors.FPGAError as exc:
+        LOG.warning('%s waits: %s', name, exc.message)
+    except Exception:
+        LOG.exception('%s failed', name)
 
 
 class Reconciler:
-    """One thread that looks at everything unfinished, again and again."""
+    """Looks at everything unfinished, again and again.
+
+    The looking is one thread's and asks the database alone; whatever asks
+    others is a job.
+    """
 
     def __init__(
         self,
@@ -37,6 +92,7 @@ class Reconciler:
         images: catalogue.Catalogue,
         stock: inventory.Inventory,
         programs: programming.Programming,
+        endings: supervision.Supervision,
         owner: str,
     ) -> None:
         self._conf = conf
@@ -44,10 +100,13 @@ class Reconciler:
         self._catalogue = images
         self._inventory = stock
         self._programming = programs
+        self._supervision = endings
         self._owner = owner
         self._woken = threading.Event()
         self._ending = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._checks = Jobs('check')
+        self._jobs = Jobs('job')
 
     def start(self) -> None:
         for name, loop in (
@@ -63,6 +122,8 @@ class Reconciler:
         self._woken.set()
         for thread in self._threads:
             thread.join(10)
+        self._checks.stop()
+        self._jobs.stop()
 
     def wake(self) -> None:
         """Look now instead of at the end of the interval."""
@@ -78,7 +139,7 @@ class Reconciler:
 
     def _catalogue_loop(self) -> None:
         while not self._ending.is_set():
-            self._attempt(self._follow_catalogue)
+            attempt('catalogue', self._follow_catalogue)
             self._ending.wait(self._conf.bitstream.sync_interval)
 
     def cycle(self) -> None:
@@ -90,15 +151,7 @@ class Reconciler:
             self._wipe,
             self._tell_placement,
         ):
-            self._attempt(step)
-
-    def _attempt(self, step: Callable[[context.RequestContext], None]) -> None:
-        try:
-            step(context.service())
-        except errors.FPGAError as exc:
-            LOG.warning('%s waits: %s', step.__name__, exc.message)
-        except Exception:
-            LOG.exception('%s failed', step.__name__)
+            attempt(step.__name__, step)
 
     def _notice_silence(self, ctx: context.RequestContext) -> None:
         down = hosts.mark_silent(ctx, self._conf.conductor.host_down_after)
@@ -109,39 +162,65 @@ class Reconciler:
         mine = operations.take_unfinished(
             ctx, self._owner, self._conf.conductor.lease_seconds
         )
-        if not mine:
-            return
-        with concurrent.futures.ThreadPoolExecutor(_CHECKERS) as pool:
-            list(pool.map(self._check, mine))
+        for hostname, theirs in _by_host(mine):
+            self._checks.start(
+                f'operations of {hostname}',
+                functools.partial(self._check, unfinished=theirs),
+            )
 
-    def _check(self, operation: model.Operation) -> None:
-        ctx = context.service()
-        try:
-            ended = self._programming.check(ctx, operation)
-            if ended is not None and ended.claim_uuid is not None:
-                self._claims.advance(ctx, ended.claim_uuid)
-        except errors.FPGAError as exc:
-            LOG.warning('Operation %s waits: %s', operation.uuid, exc.message)
-        except Exception:
-            LOG.exception('Operation %s could not be checked', operation.uuid)
+    def _check(
+        self,
+        ctx: context.RequestContext,
+        unfinished: Sequence[model.Operation],
+    ) -> None:
+        ended, unsent = self._supervision.check(ctx, unfinished)
+        for operation in ended:
+            self._jobs.start(
+                f'end of operation {operation.uuid}',
+                functools.partial(self._ended, operation=operation),
+            )
+        if unsent:
+            self._jobs.start(
+                f'sending to {unsent[0].hostname}',
+                functools.partial(self._send, unsent=unsent),
+            )
+
+    def _send(
+        self, ctx: context.RequestContext, unsent: Sequence[model.Operation]
+    ) -> None:
+        for operation in self._programming.send(ctx, unsent):
+            self._ended(ctx, operation)
+
+    def _ended(
+        self, ctx: context.RequestContext, operation: model.Operation
+    ) -> None:
+        self._claims.ended(ctx, operation)
+        self.wake()
 
     def _recover_claims(self, ctx: context.RequestContext) -> None:
-        self._claims.recover(ctx)
+        for claim in self._claims.unfinished(ctx):
+            self._jobs.start(
+                f'claim {claim.uuid}',
+                functools.partial(self._claims.recover, claim=claim),
+            )
 
     def _wipe(self, ctx: context.RequestContext) -> None:
-        for region in deployables.wipes_pending(ctx):
-            self._claims.wipe(ctx, region, claim_uuid=None)
+        for hostname, dirty in _by_host(deployables.wipes_pending(ctx)):
+            self._jobs.start(
+                f'wipes on {hostname}',
+                functools.partial(
+                    self._claims.wipe, regions=dirty, claim_uuid=None
+                ),
+            )
 
     def _tell_placement(self, ctx: context.RequestContext) -> None:
         for hostname in hosts.stale(ctx):
-            try:
-                self._inventory.sync_host(ctx, hostname)
-            except errors.FPGAError as exc:
-                LOG.warning(
-                    'Placement is not told of %s yet: %s',
-                    hostname,
-                    exc.message,
-                )
+            self._jobs.start(
+                f'Placement of {hostname}',
+                functools.partial(
+                    self._inventory.sync_host, hostname=hostname
+                ),
+            )
 
     def _follow_catalogue(self, ctx: context.RequestContext) -> None:
         interval = self._conf.bitstream.sync_interval
@@ -152,3 +231,10 @@ class Reconciler:
         if self._catalogue.cycle(ctx):
             hosts.mark_stale(ctx)
             self.wake()
+
+
+def _by_host(items: Iterable[_T]) -> list[tuple[str, list[_T]]]:
+    found: dict[str, list[_T]] = collections.defaultdict(list)
+    for item in items:
+        found[item.hostname].append(item)
+    return sorted(found.items())

@@ -244,6 +244,13 @@ def get(
 
 
 @engine.reader
+def exists(ctx: context.RequestContext, uuid: str) -> bool:
+    """There is a claim *uuid*."""
+    found = sa.select(_CLAIM.id).where(_CLAIM.uuid == uuid)
+    return ctx.session.execute(found).first() is not None
+
+
+@engine.reader
 def list_page(
     ctx: context.RequestContext,
     *,

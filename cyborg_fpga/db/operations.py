@@ -112,8 +112,11 @@ def _refuse_strangers(
             row for row in holders if row.state != model.ClaimState.RELEASING
         ]
     else:
+        mine = values.get('claim_uuid')
         strangers = [
-            row for row in holders if row.uuid != values.get('claim_uuid')
+            row
+            for row in holders
+            if row.uuid != mine or row.state == model.ClaimState.RELEASING
         ]
     if strangers:
         raise errors.InUse(
@@ -192,15 +195,15 @@ def get(
 
 
 @engine.reader
-def queued(ctx: context.RequestContext, device_id: int) -> int:
-    """How many unfinished operations a card has."""
-    return ctx.session.execute(
-        sa.select(sa.func.count())
-        .select_from(_OP)
+def queue_seconds(ctx: context.RequestContext, device_id: int) -> float:
+    """Until all that a card still has to do must have ended; 0: nothing."""
+    longest = ctx.session.execute(
+        sa.select(sa.func.max(_OP.deadline) - clock.now())
         .join(_REGION, _REGION.id == _OP.deployable_id)
         .where(_REGION.device_id == device_id)
         .where(UNFINISHED)
     ).scalar_one()
+    return max(0.0, float(longest or 0.0))
 
 
 @engine.reader

@@ -1,5 +1,7 @@
 """Record how an operation ended and what its card holds since."""
 
+import dataclasses
+from collections.abc import Collection
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,6 +16,11 @@ from cyborg_fpga.db import operations
 
 _OP, _REGION = models.Operation, models.Deployable
 
+_UNFINISHED = model.OPERATION_UNFINISHED
+# What a card has no part in. It is as unusable as after a failure of its
+# own until it was read and wiped again, but not because of it.
+_NOT_THE_CARDS = (model.Cause.AGENT_LOST, model.Cause.INTERRUPTED)
+
 
 @engine.writer
 def finish(
@@ -27,6 +34,50 @@ def finish(
     A failure that touched the card leaves the deployable ``unknown`` under a
     raised fence, until a report that carries it says what is loaded.
     """
+    return _end(ctx, status, _UNFINISHED, quarantine_after)
+
+
+@engine.writer
+def give_up(
+    ctx: context.RequestContext,
+    operation: model.Operation,
+    cause: model.Cause,
+    detail: str,
+    *,
+    quarantine_after: int,
+    begun: bool = True,
+) -> model.Operation | None:
+    """End an operation without its agent's word; None: it had ended before.
+
+    One that has not begun cannot begin any more, so its card is as it was;
+    one that has begun leaves the deployable ``unknown``. Of an agent that is
+    lost nothing is believed.
+
+    :param begun: False: leave one alone that has begun.
+    """
+    status = model.OperationStatus(
+        uuid=operation.uuid,
+        fence=operation.fence,
+        done=True,
+        touched=cause is model.Cause.AGENT_LOST,
+        cause=cause,
+        detail=detail,
+    )
+    pending = [model.OperationState.PENDING]
+    ended = _end(ctx, status, pending, quarantine_after)
+    if ended is None and begun:
+        # It is running, or has ended: nothing becomes pending again.
+        status = dataclasses.replace(status, touched=True)
+        ended = _end(ctx, status, _UNFINISHED, quarantine_after)
+    return ended
+
+
+def _end(
+    ctx: context.RequestContext,
+    status: model.OperationStatus,
+    states: Collection[model.OperationState],
+    quarantine_after: int,
+) -> model.Operation | None:
     state = (
         model.OperationState.SUCCEEDED
         if status.succeeded
@@ -39,7 +90,7 @@ def finish(
         sa.update(_OP)
         .where(_OP.uuid == status.uuid)
         .where(_OP.fence == status.fence)
-        .where(operations.UNFINISHED)
+        .where(_OP.state.in_([one.value for one in states]))
         .values(
             state=state.value,
             progress=100 if status.succeeded else _OP.progress,
@@ -111,7 +162,9 @@ def _record_failure(
     if status.touched or wipe:
         # A wipe that the card did not do ends its use at once; one that
         # never came to the card is tried again, but not for ever.
-        at_once = wipe and status.touched
+        at_once = (
+            wipe and status.touched and status.cause not in _NOT_THE_CARDS
+        )
         _blame(ctx, operation, 1 if at_once else quarantine_after)
     if status.touched:
         _set_region(

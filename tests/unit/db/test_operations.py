@@ -69,15 +69,17 @@ class TestCreate(base.DatabaseTest):
         self.assertIs(model.OperationKind.WIPE, operation.kind)
         self.assertIs(model.WipeLevel.CLEAR, operation.wipe_level)
 
-    def test_unfinished_ones_of_a_card_are_counted(self):
-        count = operations.queued(self.ctx, self.found.device_id)
-        self.assertEqual(0, count)
-        operation = self.operation(self.found)
-        count = operations.queued(self.ctx, self.found.device_id)
-        self.assertEqual(1, count)
+    def test_queue_ends_with_the_last_deadline_of_the_card(self):
+        card = self.found.device_id
+        self.assertEqual(0, operations.queue_seconds(self.ctx, card))
+        operation = self.operation(self.found, seconds=100)
+        left = operations.queue_seconds(self.ctx, card)
+        self.assertTrue(90 < left <= 100, left)
+        self.change(models.Operation, sa.true(), deadline=1.0)
+        self.assertEqual(0, operations.queue_seconds(self.ctx, card))
+        self.change(models.Operation, sa.true(), deadline=1e10)
         self.finish(operation)
-        count = operations.queued(self.ctx, self.found.device_id)
-        self.assertEqual(0, count)
+        self.assertEqual(0, operations.queue_seconds(self.ctx, card))
 
 
 class TestStrangers(base.DatabaseTest):
@@ -115,6 +117,10 @@ class TestStrangers(base.DatabaseTest):
     def test_releasing_holder_still_keeps_others_out(self):
         claims.start_release(self.ctx, self.claim)
         self._refused()
+
+    def test_releasing_holder_may_not_program_either(self):
+        claims.start_release(self.ctx, self.claim)
+        self._refused(claim_uuid=self.claim)
 
     def test_claimed_deployable_is_not_wiped(self):
         self._refused(kind='wipe')

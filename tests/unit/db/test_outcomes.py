@@ -2,11 +2,13 @@
 
 import sqlalchemy as sa
 
+from cyborg_fpga import errors
 from cyborg_fpga import model
 from cyborg_fpga.db import devices
 from cyborg_fpga.db import hosts
 from cyborg_fpga.db import models
 from cyborg_fpga.db import operations
+from cyborg_fpga.db import outcomes
 from tests.unit.db import base
 
 State = model.OperationState
@@ -206,6 +208,17 @@ class TestQuarantine(OutcomeTest):
         self.finish(self.operation(self.found, kind='wipe'), touched=False)
         self.assertIs(Health.QUARANTINED, self._health())
 
+    def test_a_wipe_that_a_dead_agent_left_is_forgiven_twice(self):
+        for cause in ('interrupted', 'agent_lost', 'interrupted'):
+            self.assertIsNot(Health.QUARANTINED, self._health())
+            self.finish(
+                self.operation(self.found, kind='wipe'),
+                cause=model.Cause(cause),
+            )
+            health = self._health()
+            self._heal()
+        self.assertIs(Health.QUARANTINED, health)
+
     def test_success_does_not_end_a_quarantine(self):
         mine = self.operation(self.found)
         devices.update(
@@ -226,3 +239,63 @@ class TestQuarantine(OutcomeTest):
         self.store(base.card(base.OTHER_CARD))
         self.finish(mine, quarantine_after=1)
         self.assertIs(Health.LOST, self._health())
+
+
+class TestGivingUp(OutcomeTest):
+    """The end of an operation without its agent's word."""
+
+    def _give_up(self, operation, cause='timeout', **how):
+        return outcomes.give_up(
+            self.ctx,
+            operation,
+            model.Cause(cause),
+            'words',
+            quarantine_after=3,
+            **how,
+        )
+
+    def _begun(self):
+        mine = self.operation(self.found)
+        operations.begin(self.ctx, mine.uuid, mine.fence)
+        return mine
+
+    def test_what_has_not_begun_leaves_the_card_as_it_was(self):
+        mine = self.operation(self.found)
+        ended = self._give_up(mine)
+        self.assertIs(State.FAILED, ended.state)
+        self.assertEqual('words', ended.detail)
+        now = self.again(self.found)
+        self.assertIs(model.DeployableState.IDLE, now.state)
+        self.assertIs(Health.OK, self._health())
+        self.assertRaises(
+            errors.StaleFence,
+            operations.begin,
+            self.ctx,
+            mine.uuid,
+            mine.fence,
+        )
+
+    def test_what_has_begun_leaves_nobody_knows_what(self):
+        # Known as pending still: it began after it was looked at.
+        ended = self._give_up(self._begun(), 'cancelled')
+        self.assertIs(State.CANCELLED, ended.state)
+        now = self.again(self.found)
+        self.assertIs(model.DeployableState.UNKNOWN, now.state)
+        self.assertTrue(now.wipe_pending)
+
+    def test_what_has_begun_can_be_left_alone(self):
+        mine = self._begun()
+        self.assertIsNone(self._give_up(mine, begun=False))
+        self.assertIs(State.RUNNING, operations.get(self.ctx, mine.uuid).state)
+
+    def test_what_has_ended_stays_ended(self):
+        mine = self._begun()
+        self.finish(mine, succeeded=True)
+        self.assertIsNone(self._give_up(mine))
+        now = self.again(self.found)
+        self.assertIs(model.DeployableState.IDLE, now.state)
+
+    def test_of_a_lost_agent_nothing_is_believed(self):
+        self._give_up(self.operation(self.found), 'agent_lost')
+        now = self.again(self.found)
+        self.assertIs(model.DeployableState.UNKNOWN, now.state)
