@@ -24,10 +24,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
         )
         service.configure(conf, 'cyborg-fpga-manage', argv)
+        engine.configure(conf)
     except (cfg.Error, ValueError) as exc:
-        print(f'cyborg-fpga-manage: {exc}', file=sys.stderr)
-        return 2
-    engine.configure(conf)
+        return service.complain('cyborg-fpga-manage', exc)
     try:
         conf.command.func()
     except db_exc.DBError as exc:

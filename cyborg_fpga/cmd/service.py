@@ -19,13 +19,12 @@ from cyborg_fpga import rpc
 
 LOG = logging.getLogger(__name__)
 
-_BAD_START = (
-    cfg.Error,
-    errors.FPGAError,
-    messaging.InvalidTransportURL,
-    messaging.DriverLoadFailure,
-    OSError,
-)
+# What says that an option has a wrong value; the rest may pass by itself.
+_BAD_VALUE = (cfg.Error, errors.InvalidInput)
+_BAD_START = (*_BAD_VALUE, errors.FPGAError, OSError)
+
+# A driver that is not there is our line to say, not its.
+_LOG_LEVELS = ['stevedore=ERROR']
 
 
 class Service(Protocol):
@@ -52,7 +51,7 @@ def main(
     try:
         configure(conf, program, argv)
     except (cfg.Error, ValueError) as exc:
-        return _complain(program, exc, 2)
+        return complain(program, exc)
     try:
         service = build(conf)
         # Starting waits for a message bus that is away: a signal must end
@@ -60,7 +59,7 @@ def main(
         _on_signals(signal.SIG_DFL)
         service.start()
     except _BAD_START as exc:
-        return _complain(program, exc, 1)
+        return complain(program, exc)
     ended = threading.Event()
     _on_signals(lambda *_args: ended.set())
     ended.wait()
@@ -78,7 +77,9 @@ def configure(
     :raises cfg.Error: A file cannot be read or a value is wrong.
     """
     our_conf.register_opts(conf)
-    logging.set_defaults()
+    logging.set_defaults(
+        default_log_levels=logging.get_default_log_levels() + _LOG_LEVELS
+    )
     conf(
         sys.argv[1:] if argv is None else list(argv),
         project='cyborg_fpga',
@@ -90,15 +91,36 @@ def configure(
 
 
 def transport(conf: cfg.ConfigOpts) -> messaging.Transport:
-    """Connect to the message bus that *conf* names, on first use."""
-    return messaging.get_rpc_transport(
-        conf, allowed_remote_exmods=rpc.ALLOWED_REMOTE_EXMODS
-    )
+    """Connect to the message bus that *conf* names, on first use.
+
+    :raises cfg.Error: Nobody knows such a bus.
+    """
+    try:
+        return messaging.get_rpc_transport(
+            conf, allowed_remote_exmods=rpc.ALLOWED_REMOTE_EXMODS
+        )
+    except (
+        messaging.InvalidTransportURL,
+        messaging.DriverLoadFailure,
+    ) as exc:
+        raise cfg.Error(f'[DEFAULT] transport_url: {exc}') from exc
 
 
 def _on_signals(action: Any) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, action)
+
+
+def complain(program: str, exc: Exception) -> int:
+    """Say in one line why *program* cannot start; give its exit code."""
+    reason: object = exc
+    if isinstance(exc, errors.InvalidInput):
+        reason = exc.kwargs.get('reason', exc.message)
+    elif isinstance(exc, errors.FPGAError):
+        reason = exc.message
+    words = ' '.join(str(reason).split())
+    print(f'{program}: {words}', file=sys.stderr)
+    return 2 if isinstance(exc, (*_BAD_VALUE, ValueError)) else 1
 
 
 def _check_values(conf: cfg.ConfigOpts) -> None:
@@ -110,9 +132,3 @@ def _check_values(conf: cfg.ConfigOpts) -> None:
         for option in options:
             if option.dest in values:
                 values[option.dest]
-
-
-def _complain(program: str, exc: Exception, code: int) -> int:
-    reason = exc.message if isinstance(exc, errors.FPGAError) else exc
-    print(f'{program}: {reason}', file=sys.stderr)
-    return code

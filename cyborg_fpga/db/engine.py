@@ -45,7 +45,10 @@ def configure(conf: cfg.ConfigOpts) -> None:
     writers and an engine of its own for readers: a transaction that reads
     and then writes otherwise fails with "database is locked" whatever the
     busy timeout. MariaDB and MySQL get PostgreSQL's isolation level.
+
+    :raises cfg.Error: The value cannot be used, whatever the server says.
     """
+    _check(conf)
     fresh = enginefacade.transaction_context()
     values = {k: v for k, v in conf.database.items() if v is not None}
     # Giving up the processor after every transaction is for eventlet.
@@ -59,6 +62,16 @@ def configure(conf: cfg.ConfigOpts) -> None:
     fresh.append_on_engine_create(sa.Engine.dispose)
     fresh.configure(**values)
     _manager.patch_factory(fresh._factory)
+
+
+def _check(conf: cfg.ConfigOpts) -> None:
+    url = conf.database.connection
+    if not url:
+        raise cfg.RequiredOptError('connection', cfg.OptGroup('database'))
+    try:
+        sa.make_url(url).get_dialect().import_dbapi()
+    except (sa.exc.ArgumentError, ImportError) as exc:
+        raise cfg.Error(f'[database] connection: {exc}') from exc
 
 
 def get_engine() -> sa.Engine:
