@@ -62,8 +62,8 @@ class AdmissionTest(base.ExecutorTest):
         self.assertFalse(self.executor.run(operation).done)
         self.gate.set()
         self.assertTrue(self.conductor.outcome(operation.uuid).succeeded)
-        # Whatever was queued before this has had its turn then.
-        self.run_to_end(fakes.program(self.images, fence=2))
+        # What was queued before this one has had its turn then.
+        self.run_to_end(fakes.program(self.images))
         self.assertEqual(2, len(self.cards.acts()))
 
     def test_operation_that_cannot_be_journalled_is_refused(self):
