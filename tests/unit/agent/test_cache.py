@@ -106,28 +106,31 @@ class CacheTest(base.BaseTestCase):
         self.assertIn('4095 bytes instead of 4096', refused.message)
         self.assertEqual([], list(self.path.iterdir()))
 
-    def test_endless_stream_is_cut_at_the_size(self):
+    def streaming(self, chunk):
+        """Download so many times *chunk* that it cannot be an image."""
         taken = []
 
-        def endless(ident):
-            while True:
+        def download(ident):
+            # It does end: a test of a missing limit must not fill the disk.
+            for _ in range(100):
                 taken.append(ident)
-                yield b'x' * 1000
+                yield chunk
 
+        self.cache = cache.Cache(self.path, 2**20, download)
+        return taken
+
+    def test_endless_stream_is_cut_at_the_size(self):
         operation = fakes.program(self.images, content=b'x' * 3500)
-        self.cache = cache.Cache(self.path, 2**20, endless)
+        taken = self.streaming(b'x' * 1000)
         self.assertRaises(errors.BadBitstream, self.fetched, operation)
         self.assertEqual(4, len(taken))
         self.assertEqual([], list(self.path.iterdir()))
 
     def test_endless_stream_of_unknown_size_is_cut_at_the_limit(self):
-        def endless(ident):
-            while True:
-                yield b'x' * 2**16
-
         operation = fakes.program(self.images, image_size=None)
-        self.cache = cache.Cache(self.path, 2**20, endless)
+        taken = self.streaming(b'x' * 2**16)
         self.assertRaises(errors.BadBitstream, self.fetched, operation)
+        self.assertEqual(17, len(taken))
 
     def test_image_without_a_usable_hash_is_refused(self):
         for values in (

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import tracemalloc
 
 import hypothesis
 from hypothesis import strategies as st
@@ -87,6 +88,23 @@ class TestParse(base.BaseTestCase):
     def test_a_header_longer_than_the_limit_is_refused(self):
         data = MAGIC + (4096).to_bytes(4, 'little') + b' ' * 5000
         self._refused('4096', data)
+
+    def test_a_whole_header_longer_than_the_limit_is_refused_too(self):
+        header = {**described(), 'filler': 'x' * gbs.HEADER_LIMIT}
+        self.assertRaises(
+            errors.BadBitstream, gbs.parse_header, file(header), None
+        )
+
+    def test_no_more_of_a_file_than_its_header_is_read(self):
+        (path,) = self.create_tempfiles([('afu', b'')])
+        sparse = pathlib.Path(path)
+        with sparse.open('wb') as stream:
+            stream.write(GOOD)
+            stream.truncate(64 << 20)
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        self.assertEqual(FUNCTION, gbs.parse(sparse).function_id)
+        self.assertLess(tracemalloc.get_traced_memory()[1], 1 << 20)
 
     def test_a_signed_file_is_named_as_such(self):
         self._refused('signed', (0xB6EAFD19).to_bytes(4, 'little') + GOOD)
