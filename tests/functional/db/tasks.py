@@ -24,7 +24,11 @@ def nothing(ctx: Context) -> None:
 def reserve(
     ctx: Context, uuid: str, picks: Mapping[int, int], **values: Any
 ) -> str:
-    reservations.reserve(ctx, {'uuid': uuid, 'origin': 'api', **values}, picks)
+    reservations.reserve(
+        ctx,
+        {'uuid': uuid, 'origin': 'api', 'project_id': 'p', **values},
+        picks,
+    )
     return uuid
 
 

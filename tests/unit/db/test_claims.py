@@ -87,7 +87,7 @@ class TestRelease(base.DatabaseTest):
         uuid = base.new_uuid()
         reservations.reserve(
             self.ctx,
-            {'uuid': uuid, 'origin': 'api'},
+            {'uuid': uuid, 'origin': 'api', 'project_id': 'p'},
             {one.id: 1, two.id: 1},
         )
         claims.start_release(self.ctx, uuid)

@@ -123,6 +123,12 @@ class TestStrangers(base.DatabaseTest):
         self._refused(claim_uuid=self.claim)
 
     def test_claimed_deployable_is_not_wiped(self):
+        claims.set_state(
+            self.ctx,
+            self.claim,
+            [model.ClaimState.CLAIMING],
+            model.ClaimState.READY,
+        )
         self._refused(kind='wipe')
         self._refused(kind='wipe', claim_uuid=self.claim)
 

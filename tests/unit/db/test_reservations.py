@@ -82,7 +82,7 @@ class TestReserve(base.DatabaseTest):
             errors.NoCapacity,
             reservations.reserve,
             self.ctx,
-            {'uuid': base.new_uuid(), 'origin': 'api'},
+            {'uuid': base.new_uuid(), 'origin': 'api', 'project_id': 'p'},
             {self.shared.id: 1, self.whole.id: 1},
         )
         self.assertEqual(2, self._free(self.shared))
@@ -180,7 +180,7 @@ class TestExclusion(base.DatabaseTest):
             errors.NoCapacity,
             reservations.reserve,
             self.ctx,
-            {'uuid': base.new_uuid(), 'origin': 'api'},
+            {'uuid': base.new_uuid(), 'origin': 'api', 'project_id': 'p'},
             {self.pf.id: 1, self.vf.id: 1},
         )
         self.assertEqual([], claims.list_page(self.ctx, filters={}, limit=9))
