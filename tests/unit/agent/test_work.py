@@ -407,7 +407,9 @@ class DeliveryTest(base.ExecutorTest):
         self.conductor.on_begin = lambda uuid: self.conductor.silent.set()
         with mock.patch.object(outbox, '_FIRST_RETRY', 0.01):
             self.executor.run(operation)
-            fakes.wait_for(lambda: self.conductor.count('finish') > 2)
+            self.assertTrue(
+                fakes.wait_for(lambda: self.conductor.count('finish') > 2, 2)
+            )
             self.assertEqual({}, self.conductor.outcomes)
             self.conductor.silent.clear()
             outcome = self.conductor.outcome(operation.uuid)

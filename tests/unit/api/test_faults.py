@@ -6,11 +6,13 @@ import oslo_messaging as messaging
 import webob.exc
 from keystoneauth1 import exceptions as ksa_exc
 from oslo_db import exception as db_exc
+from oslo_messaging._drivers import common as rpc_common
 from oslo_utils.fixture import uuidsentinel as uuids
 from oslotest import base as test
 from sqlalchemy import exc as sa_exc
 
 from cyborg_fpga import errors
+from cyborg_fpga import rpc
 from cyborg_fpga.api import faults
 from tests.fixtures import api as fixture
 from tests.unit.api import base
@@ -61,6 +63,23 @@ class TestBarrier(test.BaseTestCase):
         self.assertEqual(500, answer.status_int)
         self.assertNotIn('secret', answer.text)
         self.assertEqual('Server', fixture.check_error(answer)['faultcode'])
+
+    def test_an_error_that_came_over_rpc_shows_no_traceback(self):
+        try:
+            raise errors.NoCapacity(reason='all are taken.')
+        except errors.NoCapacity as exc:
+            failure = rpc_common.serialize_remote_exception(
+                (type(exc), exc, exc.__traceback__)
+            )
+        carried = rpc_common.deserialize_remote_exception(
+            failure, rpc.ALLOWED_REMOTE_EXMODS
+        )
+        answer = self.answer(carried)
+        self.assertEqual(409, answer.status_int)
+        self.assertEqual(
+            'Not enough free FPGAs: all are taken.',
+            fixture.check_error(answer)['faultstring'],
+        )
 
     def test_keystonemiddlewares_503_gets_our_form(self):
         def application(environ, start):

@@ -122,6 +122,7 @@ class TestLoading(CardTest):
     def test_a_port_is_in_reset_until_the_load_ends(self):
         self.simulator.fault(PF, 'hang')
         loading = self.in_background(self.load)
+        self.addCleanup(self.simulator.clear, PF)
         self.until(lambda: self.port()['loading'] is not None)
         self.fails(errno.EBUSY, self.afu_id)
         self.assertEqual(b'\xff' * 4, self.simulator.read_memory(PF, 0, 4))
