@@ -152,6 +152,7 @@ class Programming:
                 'user_id': ctx.user_id,
                 **values,
             },
+            fence=deployable.fence,
             seconds=seconds,
             owner=self._owner,
             lease=self._conf.lease_seconds,

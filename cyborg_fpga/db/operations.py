@@ -48,18 +48,21 @@ def create(
     seconds: float,
     owner: str,
     lease: float,
+    fence: int | None = None,
 ) -> model.Operation:
     """Commit an operation and make it the deployable's only one.
 
     :param seconds: Until its deadline.
-    :raises errors.InUse: The deployable is not idle, or somebody else holds
-        one of its handles.
+    :param fence: Of the record that the caller has seen; None: any.
+    :raises errors.InUse: The deployable is not idle, has had another
+        operation since, or somebody else holds one of its handles.
     """
     claimed = engine.change(
         ctx,
         sa.update(_REGION)
         .where(_REGION.id == deployable_id)
         .where(_REGION.state == model.DeployableState.IDLE.value)
+        .where(_REGION.fence == (_REGION.fence if fence is None else fence))
         .values(
             state=model.DeployableState.PROGRAMMING.value,
             fence=_REGION.fence + 1,
@@ -74,7 +77,8 @@ def create(
         raise errors.InUse(
             kind='Deployable',
             ident=region.uuid,
-            reason='it is being programmed or its contents are unknown',
+            reason='it is being programmed, or was a moment ago, or its '
+            'contents are unknown',
         )
     _refuse_strangers(ctx, deployable_id, region.uuid, values)
     ctx.session.execute(

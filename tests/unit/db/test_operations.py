@@ -39,6 +39,11 @@ class TestCreate(base.DatabaseTest):
         self.assertRaises(errors.InUse, self.operation, self.found)
         self.assertEqual(first.fence, self.again(self.found).fence)
 
+    def test_who_read_the_record_before_another_one_is_refused(self):
+        self.finish(self.operation(self.found, kind='wipe'), succeeded=True)
+        with self.assertRaises(errors.InUse):
+            self.operation(self.found, kind='wipe', fence=self.found.fence)
+
     def test_deployable_of_unknown_contents_is_refused(self):
         self.finish(self.operation(self.found))
         self.assertRaises(errors.InUse, self.operation, self.found)
