@@ -9,6 +9,7 @@ them and ends.
 import argparse
 import json
 import pathlib
+import select
 import shlex
 import signal
 import socket
@@ -110,8 +111,8 @@ class AllInOne:
         schema.upgrade()
         for build in (conductor.build, agent.build, api.Server):
             started = build(cfg.CONF)
-            self._services.append(started)
             started.start()
+            self._services.append(started)
         self._await_report()
         self._write_files()
 
@@ -145,9 +146,11 @@ class AllInOne:
         )
 
     def _await_cards(self, cards: subprocess.Popen[str]) -> None:
-        line = cards.stdout.readline() if cards.stdout else ''
-        if not line.startswith('ready'):
-            cards.wait(5)
+        said = cards.stdout
+        if said is None or not (
+            select.select([said], [], [], _READY_SECONDS)[0]
+            and said.readline().startswith('ready')
+        ):
             raise RuntimeError('the simulated cards did not start')
 
     def _configure(self, port: int) -> None:

@@ -92,12 +92,6 @@ Give the VFs of one region to one project at a time: while one of them is
 claimed the others are kept for the same project.
 """,
     ),
-    cfg.IntOpt(
-        'workers',
-        default=8,
-        min=1,
-        help='RPC requests a conductor works on at a time.',
-    ),
 ]
 
 

@@ -61,17 +61,35 @@ def upsert(
                 .where(models.Bitstream.id == old.id)
                 .values(**values),
             )
+    if changed:
+        _tell_all(ctx)
     return changed
 
 
 @engine.writer
 def forget(ctx: context.RequestContext, image_uuids: Sequence[str]) -> int:
     """Drop images that are no longer offered; how many there were."""
-    return engine.change(
+    gone = engine.change(
         ctx,
         sa.delete(models.Bitstream).where(
             models.Bitstream.uuid.in_(image_uuids)
         ),
+    )
+    if gone:
+        _tell_all(ctx)
+    return gone
+
+
+def _tell_all(ctx: context.RequestContext) -> None:
+    """What can be had changed: compare every host with Placement.
+
+    In the same transaction, or a crash in between would hide the change.
+    """
+    engine.change(
+        ctx,
+        sa.update(models.Host)
+        .where(models.Host.placement_stale.is_(False))
+        .values(placement_stale=True),
     )
 
 
@@ -122,13 +140,14 @@ def of_type(
 ) -> list[nouns.Bitstream]:
     """Usable bitstreams of a type for a project: its own first, then newest.
 
-    Images that are merely shared with the project are not among them.
+    Images that are merely shared with the project are not among them, nor
+    are community images: those are claimed by their uuid.
     """
     rows = ctx.session.execute(
         sa.select(models.Bitstream)
         .where(models.Bitstream.type == accelerator_type)
         .where(models.Bitstream.usable.is_(True))
-        .where(_visible(project_id))
+        .where(_offered(project_id))
         .order_by(
             sa.case((models.Bitstream.owner == project_id, 0), else_=1),
             models.Bitstream.id.desc(),
@@ -164,7 +183,7 @@ def types(
         .order_by(models.Bitstream.type)
     )
     if project_id is not None:
-        query = query.where(_visible(project_id))
+        query = query.where(_offered(project_id))
     return [(str(row[0]), int(row[1])) for row in ctx.session.execute(query)]
 
 
@@ -234,6 +253,16 @@ def take_turn(
         )
     )
     return True
+
+
+def _offered(project_id: str | None) -> Any:
+    """What serves a claim by type. Not community images: anybody may make
+    those, and so decide what strangers get.
+    """
+    return sa.or_(
+        models.Bitstream.public.is_(True),
+        models.Bitstream.owner == project_id,
+    )
 
 
 def _visible(project_id: str | None) -> Any:

@@ -64,6 +64,7 @@ def store(
 
 def _values(report: model.HostReport) -> dict[str, Any]:
     return {
+        'rp_name': report.resource_provider_name,
         'boot_id': report.boot_id,
         'report_sequence': report.sequence,
         'report_digest': report.digest,
@@ -94,7 +95,6 @@ def _find_host(
             uuid=uuidutils.generate_uuid(),
             hostname=report.hostname,
             layout=layout.value,
-            rp_name=report.resource_provider_name,
             **_values(report),
         )
     )
@@ -108,6 +108,14 @@ def _advance_host(
 
     Last, since releases and outcomes lock the host's row last too.
     """
+    engine.change(
+        ctx,
+        sa.update(models.Host)
+        .where(models.Host.hostname == report.hostname)
+        .where(models.Host.rp_name != report.resource_provider_name)
+        # An operator corrected it: to be looked up anew.
+        .values(rp_uuid=None, placement_digest=None),
+    )
     newer = sa.or_(
         models.Host.boot_id < report.boot_id,
         sa.and_(
@@ -253,6 +261,8 @@ def _loaded(
         )
         values.update(
             function_id=region.function_id,
+            # Left by somebody: whose state it holds nobody knows.
+            wipe_pending=region.function_id is not None,
             bitstream_id=None,
             # Whose it is nobody knows: it is cleared when it is released.
             bitstream_private=region.function_id is not None,
@@ -273,6 +283,8 @@ def _insert_region(
             name=region.name,
             state=model.DeployableState.IDLE.value,
             function_id=region.function_id,
+            # Left by somebody: whose state it holds nobody knows.
+            wipe_pending=region.function_id is not None,
             fence=region.fence,
             **values,
         )

@@ -62,6 +62,8 @@ def _uuid(text: str) -> str:
 
 def _shown(call: handler.Call, region: nouns.Deployable) -> dict[str, Any]:
     whose = call.may(claim_policies.GET_ALL_PROJECTS)
+    # What a project loaded for itself is its own and the operators' business.
+    told = whose or not region.bitstream_private
     bookmark = f'{call.base_url}/deployables/{region.uuid}'
     return {
         'uuid': region.uuid,
@@ -74,7 +76,7 @@ def _shown(call: handler.Call, region: nouns.Deployable) -> dict[str, Any]:
         'attributes_list': jsonutils.dumps([{'rc': region.resource_class}]),
         'rp_uuid': region.rp_uuid,
         'driver_name': region.driver,
-        'bitstream_id': region.bitstream_id,
+        'bitstream_id': region.bitstream_id if told else None,
         'device_uuid': region.device_uuid,
         'device_address': str(region.device_address),
         'hostname': region.hostname,
@@ -83,7 +85,7 @@ def _shown(call: handler.Call, region: nouns.Deployable) -> dict[str, Any]:
         'resource_class': region.resource_class,
         'rp_name': region.rp_name,
         'region_id': region.region_id,
-        'function_id': region.function_id,
+        'function_id': region.function_id if told else None,
         'wipe_pending': region.wipe_pending,
         'handles': [_handle(handle, whose) for handle in region.handles],
         'links': [

@@ -108,15 +108,17 @@ class TestVisibility(CatalogueTest):
 
     def test_own_bitstream_of_a_type_comes_first_then_the_newest(self):
         found = bitstreams.of_type(self.ctx, 'crypto', 'mine')
-        self.assertEqual(
-            ['mine', 'trusted', 'community', 'public'], self._names(found)
-        )
+        self.assertEqual(['mine', 'trusted', 'public'], self._names(found))
 
     def test_nobodys_project_owns_nothing(self):
         found = bitstreams.of_type(self.ctx, 'crypto', None)
-        self.assertEqual(
-            {'trusted', 'community', 'public'}, set(self._names(found))
-        )
+        self.assertEqual({'trusted', 'public'}, set(self._names(found)))
+
+    def test_community_image_decides_only_what_its_owner_gets_by_type(self):
+        found = bitstreams.of_type(self.ctx, 'crypto', 'theirs')
+        self.assertIn('community', self._names(found))
+        found = bitstreams.of_type(self.ctx, 'crypto', 'mine')
+        self.assertNotIn('community', self._names(found))
 
     def test_other_type_is_not_offered(self):
         self.assertEqual([], bitstreams.of_type(self.ctx, 'x', 'mine'))
@@ -128,7 +130,7 @@ class TestVisibility(CatalogueTest):
 
     def test_types_are_counted_for_who_asks(self):
         self.add('net', type='network', owner='theirs')
-        self.assertEqual([('crypto', 4)], bitstreams.types(self.ctx, 'mine'))
+        self.assertEqual([('crypto', 3)], bitstreams.types(self.ctx, 'mine'))
         self.assertEqual(
             [('crypto', 4), ('network', 1)],
             bitstreams.types(self.ctx, 'theirs'),
