@@ -1,0 +1,226 @@
+"""What is taken for a claim, in which order, and how it is given back."""
+
+import sqlalchemy as sa
+
+from cyborg_fpga import errors
+from cyborg_fpga import model
+from cyborg_fpga.db import claims
+from cyborg_fpga.db import models
+from tests.unit.conductor import base
+from tests.unit.conductor import standins
+from tests.unit.db import base as db
+
+
+class TestRefusal(base.ConductorTest):
+    def refused(self, error, **wanted):
+        """The refusal of a claim of which nothing may stay."""
+        uuid = db.new_uuid()
+        exc = self.assertRaises(
+            error, self.ask, 'claim', ctx=base.ALICE, uuid=uuid, request=wanted
+        )
+        self.assert_nothing_held(uuid)
+        return exc.message
+
+    def test_type_and_image_must_agree(self):
+        image = self.image()
+        self.assertIn(
+            'crypto',
+            self.refused(
+                errors.InvalidInput, image_uuid=image, type='compression'
+            ),
+        )
+        self.assertNotIn('allocate', self.methods())
+        self.claim(image_uuid=image, type='crypto')
+
+    def test_host_that_is_down_is_named_so(self):
+        self.change(models.Host, sa.true(), up=False)
+        sentence = self.refused(errors.HostUnavailable, hostname=db.HOST)
+        self.assertIn('down', sentence)
+
+    def test_host_that_is_disabled_is_named_so(self):
+        self.change(models.Host, sa.true(), status='disabled')
+        sentence = self.refused(errors.HostUnavailable, hostname=db.HOST)
+        self.assertIn('disabled', sentence)
+
+    def test_placement_has_the_last_word(self):
+        self.rooms.refuses['allocate'] = errors.NoCapacity(reason='used up')
+        sentence = self.refused(errors.NoCapacity)
+        self.assertIn('used up', sentence)
+
+    def test_lost_answer_of_placement_is_undone(self):
+        self.rooms.refuses['allocate'] = standins.AWAY
+        self.refused(errors.ServiceUnavailable)
+        self.assertEqual('deallocate', self.methods()[-1])
+
+    def test_lost_answer_that_cannot_be_undone_now_is_undone_later(self):
+        self.rooms.refuses['allocate'] = standins.AWAY
+        self.rooms.refuses['deallocate'] = standins.AWAY
+        uuid = db.new_uuid()
+        self.assertRaises(
+            errors.ServiceUnavailable,
+            self.ask,
+            'claim',
+            ctx=base.ALICE,
+            uuid=uuid,
+            request={},
+        )
+        self.assertEqual(model.ClaimState.RELEASING, self.state(uuid))
+        self.assertEqual(1, self.held())
+
+    def test_image_is_asked_for_with_the_claimers_own_token(self):
+        image = self.image(visibility='private', owner='bob')
+        self.refused(errors.NotFound, image_uuid=image)
+        self.claim(ctx=base.BOB, image_uuid=image)
+        self.assertEqual(
+            ['token of alice', 'token of bob'], self.images.askers
+        )
+
+    def test_catalogue_is_not_believed_for_a_type_either(self):
+        image = self.image()
+        self.manager._catalogue.cycle(self.ctx)
+        self.images.add(
+            image,
+            owner='bob',
+            visibility='private',
+            properties=self.images.images[image].properties,
+        )
+        self.refused(errors.NoCapacity, type='crypto')
+        self.assertIn('token of alice', self.images.askers)
+
+    def test_operation_that_cannot_be_made_leaves_nothing(self):
+        image = self.image()
+
+        def programmed_by_another():
+            for region in self.regions():
+                self.change(
+                    models.Deployable,
+                    models.Deployable.id == region.id,
+                    state='programming',
+                )
+
+        self.rooms.before['allocate'] = programmed_by_another
+        uuid = db.new_uuid()
+        self.assertRaises(
+            errors.InUse,
+            self.ask,
+            'claim',
+            ctx=base.ALICE,
+            uuid=uuid,
+            request={'image_uuid': image},
+        )
+        self.assertEqual(model.ClaimState.RELEASING, self.state(uuid))
+        self.assertEqual([], self.agents.taken)
+
+
+class TestProgramming(base.ConductorTest):
+    def test_claim_of_two_is_ready_when_both_are_programmed(self):
+        claim = self.claim(image_uuid=self.image(), count=2)
+        first, second = self.agents.taken
+        self.end(first)
+        self.assertEqual(model.ClaimState.PROGRAMMING, self.state(claim))
+        self.end(second)
+        self.assertEqual(model.ClaimState.READY, self.state(claim))
+
+    def test_failed_claim_holds_nothing_and_says_why(self):
+        claim = self.claim(image_uuid=self.image())
+        (operation,) = self.agents.taken
+        self.end(
+            operation, cause=model.Cause.IMAGE_CORRUPT, detail='hash',
+            touched=False,
+        )  # fmt: skip
+        # Nothing came to the card, but nobody knows what was there before.
+        self.end(self.agents.taken[-1])
+        found = claims.get(self.ctx, claim)
+        self.assertEqual(model.ClaimState.FAILED, found.state)
+        self.assertEqual('image_corrupt', found.fault_code)
+        self.assertIn('hash', found.fault_message)
+        self.assertEqual(0, self.held())
+        self.assertEqual({}, self.rooms.held)
+        self.ask('release', uuid=claim, force=False)
+        self.assert_nothing_held(claim)
+
+    def test_one_failure_of_two_fails_the_claim(self):
+        claim = self.claim(image_uuid=self.image(), count=2)
+        first, second = self.agents.taken
+        self.end(first)
+        self.end(second, cause=model.Cause.DEVICE_ERROR)
+        self.assertEqual(model.ClaimState.RELEASING, self.state(claim))
+
+
+class TestRelease(base.ConductorTest):
+    def wipe(self):
+        operation = self.agents.taken[-1]
+        self.assertEqual(model.OperationKind.WIPE, operation.kind)
+        return operation
+
+    def test_handles_are_held_until_the_wipe_has_ended(self):
+        claim = self.programmed(image_uuid=self.image())
+        self.ask('release', uuid=claim, force=False)
+        self.assertEqual(model.ClaimState.RELEASING, self.state(claim))
+        self.assertEqual(1, self.held())
+        self.assertIn(claim, self.rooms.held)
+        self.end(self.wipe())
+        self.assert_nothing_held(claim)
+
+    def test_claim_of_two_waits_for_both_wipes(self):
+        claim = self.programmed(image_uuid=self.image(), count=2)
+        self.ask('release', uuid=claim, force=False)
+        first, second = self.agents.taken[-2:]
+        self.end(first)
+        self.assertEqual(2, self.held())
+        self.end(second)
+        self.assert_nothing_held(claim)
+
+    def test_placement_is_told_before_the_allocation_goes(self):
+        self.ask('report', report=self.shared_card().to_wire())
+        claim = self.programmed(
+            image_uuid=self.image(), resource_class=base.VF
+        )
+        self.tell_placement()
+        self.assertEqual(0, self.rooms.reserved)
+        seen = []
+        self.rooms.before['deallocate'] = lambda: seen.append(
+            (self.rooms.reserved > 0, self.held())
+        )
+        self.ask('release', uuid=claim, force=True)
+        # What is not wiped yet is not offered, and the handle is nobody
+        # else's until Placement has forgotten the claim.
+        self.assertEqual([(True, 1)], seen)
+
+    def shared_card(self):
+        """A report in which one card's region has two functions."""
+        shared = db.card(db.CARD, db.region(vfs=2))
+        return self.report(shared, db.card(db.OTHER_CARD))
+
+    def tell_placement(self):
+        enabled = {'status': 'enabled'}
+        self.ask('set_host', hostname=db.HOST, values=enabled)
+
+    def test_placement_that_is_away_keeps_the_claim(self):
+        claim = self.programmed(image_uuid=self.image())
+        self.rooms.refuses['deallocate'] = standins.AWAY
+        self.ask('release', uuid=claim, force=False)
+        self.end(self.wipe())
+        self.assertEqual(model.ClaimState.RELEASING, self.state(claim))
+        self.assertEqual(1, self.held())
+
+    def test_programming_that_has_not_begun_is_recalled(self):
+        claim = self.claim(image_uuid=self.image())
+        (operation,) = self.agents.taken
+        self.ask('release', uuid=claim, force=False)
+        self.assertIn(('cancel', operation.uuid), self.asked)
+        self.assertRaises(
+            errors.StaleFence,
+            self.ask,
+            'begin',
+            uuid=operation.uuid,
+            fence=operation.fence,
+        )
+
+    def test_programming_that_runs_is_waited_for(self):
+        claim = self.claim(image_uuid=self.image())
+        (operation,) = self.agents.taken
+        self.ask('begin', uuid=operation.uuid, fence=operation.fence)
+        self.ask('release', uuid=claim, force=False)
+        self.assertEqual(1, self.held())
+        self.assertEqual([operation], self.agents.taken)
