@@ -119,6 +119,14 @@ class Deployable:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RegionKind:
+    """What decides which bitstreams fit a region."""
+
+    region_id: str | None
+    vendor: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Bitstream:
     """What the catalogue knows of a Glance image with the tag ``FPGA``.
 

@@ -1,5 +1,6 @@
 """The beginning of a claim: chosen, reserved, allocated, or nothing at all."""
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -16,18 +17,13 @@ from cyborg_fpga.clients import placement
 from cyborg_fpga.conductor import catalogue
 from cyborg_fpga.conductor import choice
 from cyborg_fpga.conductor import inventory
-from cyborg_fpga.conductor import providers
+from cyborg_fpga.conductor import search
 from cyborg_fpga.db import bitstreams
 from cyborg_fpga.db import claims
-from cyborg_fpga.db import deployables
 from cyborg_fpga.db import hosts
 from cyborg_fpga.db import reservations
 
 LOG = logging.getLogger(__name__)
-
-# Deployables looked at for a claim of one: more than can be lost to others
-# at the same time.
-_ENOUGH = 16
 
 #: Fault of a claim whose making was cut short.
 INTERRUPTED = (
@@ -83,9 +79,7 @@ class Booking:
             return []
         wishes = bitstreams.of_type(ctx, wanted, ctx.project_id)
         if not wishes:
-            raise errors.NoCapacity(
-                reason=f'there is no usable bitstream of type {wanted}'
-            )
+            raise search.no_bitstream(wanted)
         return wishes
 
     def _reserve(
@@ -102,55 +96,45 @@ class Booking:
         hostname = request.get('hostname')
         if hostname is not None:
             self._check_host(ctx, hostname)
-        count, traits = request.get('count', 1), request.get('traits', [])
-        regions = deployables.claimable(
-            ctx,
-            hostname=hostname,
-            resource_class=request.get('resource_class'),
-            wishes=wishes,
-            # One is served by any of the first; several need a whole pool.
-            limit=_ENOUGH if count == 1 and not traits else None,
-        )
-        if self._conf.conductor.exclusive_deployables:
-            regions = [r for r in regions if _alone(r, ctx.project_id)]
-        refusal: errors.FPGAError | None = None
-        for pick in choice.picks(
-            regions,
-            wishes,
-            traits=traits,
-            count=count,
-            types=providers.types_by_region(
-                bitstreams.public(ctx) if traits else [],
-                self._conf.bitstream.types,
-            ),
-        ):
+        ways = search.Search(ctx, self._conf, request, wishes)
+        if request.get('image_uuid') is not None:
+            ways.checked.update(wish.uuid for wish in wishes)
+        while (pick := ways.next()) is not None:
+            if not self._may_use(ctx, ways, pick):
+                continue
             try:
-                self._take(ctx, uuid, request, pick)
-                return pick
+                foreign = self._hold(ctx, uuid, request, pick)
             except errors.NoCapacity as exc:
-                refusal = exc
-        raise refusal or self._refusal(ctx, request, regions, wishes)
+                ways.lost(pick, exc)
+                continue
+            try:
+                self._allocate(ctx, uuid, pick)
+            except errors.NoCapacity as exc:
+                ways.full(pick, exc)
+                continue
+            return dataclasses.replace(pick, foreign=foreign)
+        raise ways.refusal()
 
-    def _refusal(
+    def _may_use(
         self,
         ctx: context.RequestContext,
-        request: Mapping[str, Any],
-        regions: list[nouns.Deployable],
-        wishes: list[nouns.Bitstream],
-    ) -> errors.FPGAError:
-        """Why there was nothing to choose."""
-        hostname = request.get('hostname')
-        if wishes and not regions:
-            regions = deployables.claimable(
-                ctx, hostname=hostname, resource_class=None, limit=_ENOUGH
-            )
-        return choice.refuse(
-            regions,
-            wishes,
-            traits=request.get('traits', []),
-            count=request.get('count', 1),
-            where=f'host {hostname}' if hostname else 'every host',
-        )
+        ways: search.Search,
+        pick: choice.Pick,
+    ) -> bool:
+        """Ask Glance, as the caller, for what the catalogue only remembers."""
+        for image in pick.images.values():
+            if image.uuid in ways.checked:
+                continue
+            try:
+                found = self._catalogue.usable(ctx, image.uuid)
+            except (errors.NotFound, errors.BitstreamUnusable) as exc:
+                LOG.info('Not for project %s: %s', ctx.project_id, exc.message)
+                found = None
+            if found is None or found.region_id != image.region_id:
+                ways.drop(image)
+                return False
+            ways.checked.add(image.uuid)
+        return True
 
     def _check_host(self, ctx: context.RequestContext, hostname: str) -> None:
         try:
@@ -164,38 +148,69 @@ class Booking:
         if not host.up:
             raise errors.HostUnavailable(hostname=hostname, state='down')
 
-    def _take(
+    def _hold(
         self,
         ctx: context.RequestContext,
         uuid: str,
         request: Mapping[str, Any],
         pick: choice.Pick,
-    ) -> None:
-        exclusive = self._conf.conductor.exclusive_deployables
-        reservations.reserve(
+    ) -> frozenset[int]:
+        """Take the handles; see ``reservations.reserve``."""
+        foreign = reservations.reserve(
             ctx,
             self._row(ctx, uuid, request, pick),
             pick.handles,
-            exclusive=exclusive,
+            exclusive=self._conf.conductor.exclusive_deployables,
         )
         killpoints.reached('claim_reserved')
-        amount = {pick.resource_class: sum(pick.handles.values())}
+        return foreign
+
+    def _allocate(
+        self, ctx: context.RequestContext, uuid: str, pick: choice.Pick
+    ) -> None:
+        """Allocate in Placement what is held, or hold it no more."""
         try:
-            if exclusive:
-                # What is left of a held deployable is reserved: Placement
-                # must hear that these handles are held now.
-                self._inventory.sync_host(ctx, pick.hostname)
-            self._placement.claim(
-                uuid,
-                {pick.rp_uuid: amount},
-                project_id=ctx.project_id or 'none',
-                user_id=ctx.user_id or 'none',
-            )
+            self._put(ctx, uuid, pick)
+        except errors.NoCapacity:
+            reservations.drop(ctx, uuid)
+            raise
         except errors.FPGAError:
             # It may have been written all the same (a lost answer).
             self._undo(ctx, uuid)
             raise
         killpoints.reached('claim_allocated')
+
+    def _put(
+        self, ctx: context.RequestContext, uuid: str, pick: choice.Pick
+    ) -> None:
+        """Allocate, telling Placement first what it must know.
+
+        Where it disagrees it may not have been told yet: of a wipe
+        that has ended, of a first report, or that what is kept for one
+        project is that project's.
+        """
+        amount = {pick.resource_class: sum(pick.handles.values())}
+        told = False
+        while True:
+            try:
+                self._placement.claim(
+                    uuid,
+                    {pick.rp_uuid: amount},
+                    project_id=ctx.project_id or 'none',
+                    user_id=ctx.user_id or 'none',
+                )
+                return
+            except (errors.NoCapacity, errors.NotFound) as exc:
+                unknown = isinstance(exc, errors.NotFound)
+                if told or not self._inventory.sync_host(
+                    ctx, pick.hostname, force=unknown
+                ):
+                    if unknown:
+                        raise errors.ServiceUnavailable(
+                            service='Placement', reason=exc.message
+                        ) from exc
+                    raise
+                told = True
 
     def _row(
         self,
@@ -216,7 +231,6 @@ class Booking:
             'image_uuid': images.pop() if len(images) == 1 else None,
             'traits': json.dumps(list(request.get('traits', []))),
             'count': request.get('count', 1),
-            'instance_uuid': request.get('instance_uuid'),
             'rp_uuid': pick.rp_uuid,
             'lease_owner': self._owner,
             'lease_expires': claims.lease(self._conf.conductor.lease_seconds),
@@ -228,15 +242,6 @@ class Booking:
             self._placement.release(uuid)
         except errors.ServiceUnavailable as exc:
             LOG.warning('Claim %s is undone later: %s', uuid, exc.message)
-            claims.start_release(ctx, uuid, fault=INTERRUPTED)
+            claims.start_release(ctx, uuid, dirty=False)
             return
         reservations.drop(ctx, uuid)
-
-
-def _alone(region: nouns.Deployable, project_id: str | None) -> bool:
-    """No other project holds a handle of it."""
-    return all(
-        handle.project_id == project_id
-        for handle in region.handles
-        if handle.claim_uuid
-    )

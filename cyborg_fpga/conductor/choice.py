@@ -8,21 +8,23 @@ least recently used.
 
 import collections
 import dataclasses
-from collections.abc import Iterator
 from collections.abc import Sequence
 
 from cyborg_fpga import errors
+from cyborg_fpga import model
 from cyborg_fpga import nouns
 from cyborg_fpga.conductor import inventory
 from cyborg_fpga.conductor import providers
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Pick:
     """Handles to take and what must be loaded behind each.
 
     :ivar handles: How many of each deployable, by row id.
     :ivar images: What each must hold; empty when anything will do.
+    :ivar foreign: Those that hold somebody's own function, and nobody has
+        them; known once they are reserved.
     """
 
     hostname: str
@@ -30,9 +32,12 @@ class Pick:
     resource_class: str
     handles: dict[int, int]
     images: dict[int, nouns.Bitstream]
+    foreign: frozenset[int] = frozenset()
 
 
-def fits(region: nouns.Deployable, bitstream: nouns.Bitstream) -> bool:
+def fits(
+    region: nouns.Deployable | nouns.RegionKind, bitstream: nouns.Bitstream
+) -> bool:
     """*bitstream* is made for this kind of region."""
     return (
         bitstream.region_id is not None
@@ -41,8 +46,19 @@ def fits(region: nouns.Deployable, bitstream: nouns.Bitstream) -> bool:
     )
 
 
+def loaded(region: nouns.Deployable, bitstream: nouns.Bitstream) -> bool:
+    """Its card says already that it holds *bitstream*."""
+    return (
+        region.state is model.DeployableState.IDLE
+        and region.bitstream_id == bitstream.uuid
+        and region.function_id is not None
+        and bitstream.function_id in (None, region.function_id)
+    )
+
+
 def misfit(
-    regions: Sequence[nouns.Deployable], bitstream: nouns.Bitstream
+    regions: Sequence[nouns.Deployable | nouns.RegionKind],
+    bitstream: nouns.Bitstream,
 ) -> str:
     """Why *bitstream* fits none of *regions*, in a sentence."""
     if bitstream.region_id is None:
@@ -54,55 +70,46 @@ def misfit(
     )
 
 
-def picks(
+def best(
     regions: Sequence[nouns.Deployable],
     wishes: Sequence[nouns.Bitstream],
     *,
     traits: Sequence[str],
     count: int,
     types: dict[str, frozenset[str]],
-) -> Iterator[Pick]:
-    """Every way to serve a claim, the best first.
+) -> Pick | None:
+    """The best way to serve a claim; None: there is none.
 
-    :param regions: Claimable deployables, least recently used first.
+    That is where the fewest have to be programmed.
+
+    :param regions: Claimable deployables, the preferred first.
     :param wishes: Bitstreams any of which will do, the best first; empty:
         nothing is programmed.
-    :param types: Per region id, the changing traits it can be programmed to.
+    :param types: What providers.types_by_region() says.
     """
     pools: dict[str, list[nouns.Deployable]] = collections.defaultdict(list)
     for region in regions:
         if set(traits) <= providers.deployable_traits(region, types):
             pools[region.rp_uuid].append(region)
-    found = []
-    for rp_uuid, pool in pools.items():
-        pick = _pick(rp_uuid, pool, wishes, count)
-        if pick is not None:
-            cold = sum(
-                1
-                for r in pool
-                if r.id in pick.images
-                and r.bitstream_id != pick.images[r.id].uuid
-            )
-            found.append((cold, pick))
-    found.sort(key=lambda item: item[0])
-    yield from (pick for _, pick in found)
+    found = (
+        _pick(rp_uuid, pool, wishes, count) for rp_uuid, pool in pools.items()
+    )
+    ranked = [item for item in found if item is not None]
+    return min(ranked, key=lambda item: item[0])[1] if ranked else None
 
 
 def refuse(
-    regions: Sequence[nouns.Deployable],
+    kinds: Sequence[nouns.RegionKind],
     wishes: Sequence[nouns.Bitstream],
     *,
-    traits: Sequence[str],
-    count: int,
+    wanted: str,
     where: str,
 ) -> errors.FPGAError:
-    """The error that says why there was no pick."""
-    if wishes and not any(fits(r, w) for r in regions for w in wishes):
-        return errors.DoesNotFit(reason=misfit(regions, wishes[0]))
-    wanted = f' with {", ".join(traits)}' if traits else ''
+    """The error that says why nothing was chosen."""
+    if wishes and not any(fits(k, w) for k in kinds for w in wishes):
+        return errors.DoesNotFit(reason=misfit(kinds, wishes[0]))
     return errors.NoCapacity(
-        reason=f'{count} wanted of one provider{wanted}, and {where} has '
-        'fewer free'
+        reason=f'{wanted} wanted of one provider, and {where} has fewer free'
     )
 
 
@@ -111,32 +118,34 @@ def _pick(
     pool: Sequence[nouns.Deployable],
     wishes: Sequence[nouns.Bitstream],
     count: int,
-) -> Pick | None:
+) -> tuple[int, Pick] | None:
+    """How many would have to be programmed, and the pick."""
     ranked = []
     for place, region in enumerate(pool):
         image = _image(region, wishes)
         if wishes and image is None:
             continue
-        warm = image is None or region.bitstream_id == image.uuid
-        ranked.append((not warm, place, region, image))
+        cold = image is not None and not loaded(region, image)
+        ranked.append((cold, place, region, image))
     ranked.sort(key=lambda item: item[:2])
     handles: dict[int, int] = {}
     images: dict[int, nouns.Bitstream] = {}
-    left = count
-    for _, _, region, image in ranked:
+    left, colds = count, 0
+    for cold, _, region, image in ranked:
         taken = min(left, len(inventory.free_handles(region)))
         if taken:
             handles[region.id] = taken
             left -= taken
+            colds += cold
             if image is not None:
                 images[region.id] = image
         if not left:
-            return Pick(
-                pool[0].hostname,
-                rp_uuid,
-                pool[0].resource_class,
-                handles,
-                images,
+            return colds, Pick(
+                hostname=pool[0].hostname,
+                rp_uuid=rp_uuid,
+                resource_class=pool[0].resource_class,
+                handles=handles,
+                images=images,
             )
     return None
 
@@ -147,7 +156,7 @@ def _image(
     """What to have in *region*: what it holds, else the first that fits."""
     fitting = [wish for wish in wishes if fits(region, wish)]
     for wish in fitting:
-        if region.bitstream_id == wish.uuid and region.function_id:
+        if loaded(region, wish):
             return wish
     held = any(handle.claim_uuid for handle in region.handles)
     # Somebody has a part of it, so nobody may program it.

@@ -102,13 +102,18 @@ class Claims:
     ) -> list[model.Operation]:
         """Commit what has to be done to the cards of a claim."""
         started = []
-        for region in deployables.of_claim(ctx, uuid) if pick.images else ():
-            image = pick.images[region.id]
-            if not self._programming.loaded(region, image):
+        asked = pick.images or pick.foreign
+        for region in deployables.of_claim(ctx, uuid) if asked else ():
+            image = pick.images.get(region.id)
+            if image is not None and not choice.loaded(region, image):
                 started.append(
                     self._programming.program(
                         ctx, region, image, claim_uuid=uuid
                     )
+                )
+            elif image is None and region.id in pick.foreign:
+                started.append(
+                    self._programming.wipe(ctx, region, claim_uuid=uuid)
                 )
         return started
 

@@ -62,21 +62,23 @@ class Inventory:
         hostname: str,
         *,
         force: bool = False,
-    ) -> None:
+    ) -> bool:
         """Make Placement's tree of a host what our records say.
 
         Asks Placement nothing when what it was last told is still right.
 
         :param force: Compare with Placement all the same.
+        :returns: Whether Placement had to be asked.
         :raises errors.ServiceUnavailable: Placement is away; the host stays
             marked, the reconciler tries again.
         """
         with self._lock(hostname):
             try:
-                for _ in range(_ROUNDS):
+                for done in range(_ROUNDS):
                     if not self._sync_once(ctx, hostname, force=force):
-                        return
+                        return bool(done)
                     force = False
+                return True
             except errors.FPGAError:
                 hosts.mark_stale(ctx, hostname)
                 raise

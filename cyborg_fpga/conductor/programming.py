@@ -44,17 +44,6 @@ class Programming:
         self._supervision = endings
         self._owner = owner
 
-    def loaded(
-        self, deployable: nouns.Deployable, bitstream: nouns.Bitstream
-    ) -> bool:
-        """The card already says what the request wants."""
-        return (
-            deployable.state is model.DeployableState.IDLE
-            and deployable.bitstream_id == bitstream.uuid
-            and deployable.function_id is not None
-            and bitstream.function_id in (None, deployable.function_id)
-        )
-
     def check_fit(
         self, deployable: nouns.Deployable, bitstream: nouns.Bitstream
     ) -> None:

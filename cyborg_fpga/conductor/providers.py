@@ -366,9 +366,8 @@ def _type_traits(
 
 def _kept(host: nouns.Host, region: nouns.Deployable, exclusive: bool) -> int:
     """How many of its free handles nobody may be scheduled onto."""
-    if _claimable(host, region) and not (exclusive and _held(region)):
-        return 0
-    return _free(region)
+    alone = (exclusive or region.bitstream_private) and _held(region)
+    return 0 if _claimable(host, region) and not alone else _free(region)
 
 
 def _claimable(host: nouns.Host, region: nouns.Deployable) -> bool:

@@ -45,7 +45,7 @@ class Jobs:
         self._keys: set[str] = set()
 
     def start(
-        self, key: str, work: Callable[[context.RequestContext], None]
+        self, key: str, work: Callable[[context.RequestContext], object]
     ) -> None:
         """Do *work* soon, unless a job called *key* is under way."""
         with self._guard:
@@ -59,7 +59,7 @@ class Jobs:
         self._pool.shutdown(cancel_futures=True)
 
     def _run(
-        self, key: str, work: Callable[[context.RequestContext], None]
+        self, key: str, work: Callable[[context.RequestContext], object]
     ) -> None:
         try:
             attempt(key, work)
@@ -68,7 +68,9 @@ class Jobs:
                 self._keys.discard(key)
 
 
-def attempt(name: str, work: Callable[[context.RequestContext], None]) -> None:
+def attempt(
+    name: str, work: Callable[[context.RequestContext], object]
+) -> None:
     """Do *work* at the top of a thread; what fails is tried again later."""
     try:
         work(context.service())

@@ -72,6 +72,7 @@ def start_release(
     fault: tuple[str, str] | None = None,
     owner: str | None = None,
     lease: float = 0.0,
+    dirty: bool = True,
 ) -> bool:
     """Begin to give a claim back; False: it holds nothing (any more).
 
@@ -79,6 +80,7 @@ def start_release(
 
     :param fault: (code, message) with which the claim ends as ``failed``;
         without one its row is deleted in the end.
+    :param dirty: False: nothing was done with its deployables.
     """
     values: dict[str, Any] = {
         'state': model.ClaimState.RELEASING.value,
@@ -101,7 +103,8 @@ def start_release(
         .values(**values),
     ):
         return False
-    _mark_wipes(ctx, uuid)
+    if dirty:
+        _mark_wipes(ctx, uuid)
     return True
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import orm
 
 from cyborg_fpga import context
 from cyborg_fpga import errors
@@ -34,6 +35,7 @@ _QUERY = (
     .join(models.Device, models.Device.id == models.Deployable.device_id)
     .join(models.Host, models.Host.id == models.Deployable.host_id)
 )
+_OTHER = orm.aliased(models.Deployable)
 
 
 @engine.reader
@@ -106,6 +108,7 @@ def claimable(
 
     Idle, wiped, on an enabled and healthy card of an enabled host that is
     up, with at least one free handle. First those that hold one of *wishes*,
+    then those on hosts of which another holds it, so that the file is there;
     then the least recently used.
 
     :param wishes: Only regions that one of these bitstreams is made for.
@@ -131,10 +134,34 @@ def claimable(
         query = query.where(models.Deployable.resource_class == resource_class)
     if wishes:
         warm = models.Deployable.bitstream_id.in_([w.uuid for w in wishes])
+        near = models.Deployable.host_id.in_(
+            sa.select(_OTHER.host_id).where(
+                _OTHER.bitstream_id.in_([w.uuid for w in wishes])
+            )
+        )
         query = query.where(
             models.Deployable.region_id.in_({w.region_id for w in wishes})
-        ).order_by(sa.case((warm, 0), else_=1))
+        ).order_by(sa.case((warm, 0), (near, 1), else_=2))
     return _load(ctx, query.order_by(models.Deployable.last_used))
+
+
+@engine.reader
+def kinds(
+    ctx: context.RequestContext, *, hostname: str | None
+) -> list[nouns.RegionKind]:
+    """What kinds of region there are, claimable or not."""
+    query = (
+        sa.select(models.Deployable.region_id, models.Device.vendor)
+        .join(models.Device, models.Device.id == models.Deployable.device_id)
+        .join(models.Host, models.Host.id == models.Deployable.host_id)
+        .distinct()
+    )
+    if hostname is not None:
+        query = query.where(models.Host.hostname == hostname)
+    return [
+        nouns.RegionKind(region_id=row.region_id, vendor=row.vendor)
+        for row in ctx.session.execute(query)
+    ]
 
 
 @engine.reader

@@ -112,8 +112,14 @@ def _refuse_strangers(
         .distinct()
     ).all()
     if values['kind'] == model.OperationKind.WIPE.value:
+        # Of a claim that is being made, its own too: it must not find what
+        # somebody left.
+        making = (values.get('claim_uuid'), model.ClaimState.CLAIMING.value)
         strangers = [
-            row for row in holders if row.state != model.ClaimState.RELEASING
+            row
+            for row in holders
+            if row.state != model.ClaimState.RELEASING
+            and (row.uuid, row.state) != making
         ]
     else:
         mine = values.get('claim_uuid')

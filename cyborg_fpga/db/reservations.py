@@ -5,6 +5,7 @@ deployable, always in that order and by rising id, so that neither a race nor
 a deadlock decides.
 """
 
+from collections.abc import Collection
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,23 +30,28 @@ def reserve(
     picks: Mapping[int, int],
     *,
     exclusive: bool = False,
-) -> None:
+) -> frozenset[int]:
     """Create a claim that holds *picks*, or change nothing.
 
-    Of any number of concurrent callers, exactly one gets each handle.
+    Of any number of concurrent callers, exactly one gets each handle. What
+    is left of a deployable that holds a project's own function is for that
+    project alone.
 
     :param values: Columns of the claim; state is ``claiming``.
     :param picks: How many handles of each deployable (row id).
     :param exclusive: Only of deployables of which no other project holds a
         handle.
+    :returns: Deployables that nobody held and that hold somebody's own
+        function.
     :raises errors.Duplicate: There is a claim of that uuid.
     :raises errors.NoCapacity: A deployable has too few free handles, or is
         being programmed or wiped, or its card or host is not to be used.
     """
     rows = _lock(ctx, picks)
     _refuse_double(ctx, values['uuid'])
-    if exclusive:
-        _refuse_neighbours(ctx, picks, values['project_id'])
+    private = {row.id for row in rows.values() if row.bitstream_private}
+    alone = picks if exclusive else private
+    held = _refuse_neighbours(ctx, alone, values.get('project_id'))
     host_id = next(iter(rows.values())).host_id
     ctx.session.execute(
         sa.insert(_CLAIM).values(
@@ -60,6 +66,7 @@ def reserve(
     ).scalar_one()
     for region_id, count in sorted(picks.items()):
         _take(ctx, claim_id, rows[region_id], count)
+    return frozenset(private - held)
 
 
 def _refuse_double(ctx: context.RequestContext, uuid: str) -> None:
@@ -93,7 +100,12 @@ def _lock(
         ):
             raise errors.NoCapacity(reason='one was taken meanwhile')
     rows = ctx.session.execute(
-        sa.select(_REGION.id, _REGION.host_id, _REGION.device_id)
+        sa.select(
+            _REGION.id,
+            _REGION.host_id,
+            _REGION.device_id,
+            _REGION.bitstream_private,
+        )
         .join(models.Device, models.Device.id == _REGION.device_id)
         .join(models.Host, models.Host.id == _REGION.host_id)
         .where(_REGION.id.in_(picks))
@@ -112,17 +124,21 @@ def _lock(
 
 def _refuse_neighbours(
     ctx: context.RequestContext,
-    picks: Mapping[int, int],
+    picks: Collection[int],
     project_id: str | None,
-) -> None:
+) -> set[int]:
+    """Which of *picks* the project holds already; nobody else holds any."""
+    if not picks:
+        return set()
     holders = ctx.session.execute(
-        sa.select(_CLAIM.project_id)
-        .join(_HANDLE, _HANDLE.claim_id == _CLAIM.id)
+        sa.select(_HANDLE.deployable_id, _CLAIM.project_id)
+        .join(_CLAIM, _CLAIM.id == _HANDLE.claim_id)
         .where(_HANDLE.deployable_id.in_(picks))
         .distinct()
-    ).scalars()
-    if any(holder != project_id for holder in holders):
+    ).all()
+    if any(row.project_id != project_id for row in holders):
         raise errors.NoCapacity(reason='another project uses its card')
+    return {row.deployable_id for row in holders}
 
 
 def _take(

@@ -62,11 +62,6 @@ class CreateClaim(command.ShowOne):
             metavar='<number>',
             help='So many, all on one host (default: 1).',
         )
-        parser.add_argument(
-            '--instance',
-            metavar='<uuid>',
-            help='The server that it is for; only a note, to find it by.',
-        )
         waiting.add_option(parser, 'the claim is ready')
         return parser
 
@@ -80,7 +75,6 @@ class CreateClaim(command.ShowOne):
             'traits': parsed_args.trait,
             'resource_class': parsed_args.resource_class,
             'count': parsed_args.count,
-            'instance_uuid': parsed_args.instance,
         }
         found = api.post(
             '/claims', {k: v for k, v in wanted.items() if v is not None}

@@ -144,7 +144,6 @@ def _wanted(body: dict[str, Any]) -> dict[str, Any]:
         'resource_class': body.get('resource_class'),
         # JSON may write 2 as 2.0.
         'count': int(body.get('count', 1)),
-        'instance_uuid': body.get('instance_uuid'),
     }
 
 

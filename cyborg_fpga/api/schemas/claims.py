@@ -43,7 +43,6 @@ CREATE: parts.Versions = [
                     'minimum': 1,
                     'maximum': _MAX_COUNT,
                 },
-                'instance_uuid': parts.UUID,
             },
             'additionalProperties': False,
         },

@@ -42,7 +42,6 @@ class TestCreate(base.ApiTest):
             image_uuid=image.upper().replace('-', ''),
             traits=['CUSTOM_FPGA'],
             count=2,
-            instance_uuid=uuids.instance,
         )
         self.assertEqual(
             [
@@ -56,7 +55,6 @@ class TestCreate(base.ApiTest):
                             'traits': ['CUSTOM_FPGA'],
                             'resource_class': None,
                             'count': 2,
-                            'instance_uuid': uuids.instance,
                         }
                     },
                 )
@@ -111,7 +109,7 @@ class TestCreate(base.ApiTest):
             ({'type': None}, 'type'),
             ({'image_uuid': 'x'}, 'image_uuid'),
             ({'image_uuid': 7}, 'image_uuid'),
-            ({'instance_uuid': '{' + uuids.a + '}'}, 'instance_uuid'),
+            ({'instance_uuid': uuids.a}, 'instance_uuid'),
             ({'traits': 'CUSTOM_A'}, 'traits'),
             ({'traits': ['custom_a']}, 'traits.0'),
             ({'traits': ['A' * 256]}, 'traits.0'),

@@ -137,6 +137,13 @@ class TestStrangers(base.DatabaseTest):
         self._refused(kind='wipe')
         self._refused(kind='wipe', claim_uuid=self.claim)
 
+    def test_deployable_is_wiped_for_who_has_not_got_it_yet(self):
+        self.operation(self.found, kind='wipe', claim_uuid=self.claim)
+
+    def test_not_even_then_under_its_other_holder(self):
+        self.reserve(self.found)
+        self._refused(kind='wipe', claim_uuid=self.claim)
+
     def test_released_deployable_is_wiped(self):
         claims.start_release(self.ctx, self.claim)
         self.operation(self.found, kind='wipe', claim_uuid=self.claim)

@@ -54,6 +54,36 @@ class TestReserve(base.DatabaseTest):
             claims.get(self.ctx, two).addresses,
         )
 
+    def test_what_holds_a_projects_own_function_is_for_that_project(self):
+        self.reserve(self.shared)
+        self.change(
+            models.Deployable,
+            models.Deployable.id == self.shared.id,
+            bitstream_private=True,
+        )
+        self.assertRaises(
+            errors.NoCapacity,
+            reservations.reserve,
+            self.ctx,
+            {'uuid': base.new_uuid(), 'origin': 'api', 'project_id': 'other'},
+            {self.shared.id: 1},
+        )
+        mine = {'uuid': base.new_uuid(), 'origin': 'api', 'project_id': 'p'}
+        found = reservations.reserve(self.ctx, mine, {self.shared.id: 1})
+        # It is their own.
+        self.assertEqual(frozenset(), found)
+
+    def test_what_nobody_holds_may_hold_somebodys_own_function(self):
+        self.change(
+            models.Deployable,
+            models.Deployable.id == self.whole.id,
+            bitstream_private=True,
+        )
+        mine = {'uuid': base.new_uuid(), 'origin': 'api', 'project_id': 'p'}
+        picks = {self.shared.id: 1, self.whole.id: 1}
+        found = reservations.reserve(self.ctx, mine, picks)
+        self.assertEqual({self.whole.id}, found)
+
     def test_exclusive_deployable_is_shared_within_a_project_only(self):
         self.reserve(self.shared)
         self.assertRaises(

@@ -1,0 +1,138 @@
+"""Where a request could be served, looked up again after each failure."""
+
+import collections
+import random
+from collections.abc import Mapping
+from typing import Any
+
+from oslo_config import cfg
+
+from cyborg_fpga import context
+from cyborg_fpga import errors
+from cyborg_fpga import nouns
+from cyborg_fpga.conductor import choice
+from cyborg_fpga.conductor import providers
+from cyborg_fpga.db import bitstreams
+from cyborg_fpga.db import deployables
+
+# Deployables looked at for a claim of one: more than can be lost to others
+# at the same time.
+_ENOUGH = 16
+
+# Lost races for one deployable after which it is left alone.
+_LOSSES = 8
+
+
+class Search:
+    """Goes through the ways to serve a request, the best first.
+
+    Reads the records anew each time, since others take from them too.
+
+    :ivar checked: Images that the caller is known to be allowed to use.
+    """
+
+    def __init__(
+        self,
+        ctx: context.RequestContext,
+        conf: cfg.ConfigOpts,
+        request: Mapping[str, Any],
+        wishes: list[nouns.Bitstream],
+    ) -> None:
+        self.checked: set[str] = set()
+        self._ctx = ctx
+        self._exclusive = conf.conductor.exclusive_deployables
+        self._hostname = request.get('hostname')
+        self._class = request.get('resource_class')
+        self._traits = request.get('traits', [])
+        self._count = request.get('count', 1)
+        self._type = request.get('type')
+        self._wishes = wishes
+        self._types = providers.types_by_region(
+            bitstreams.public(ctx) if self._traits else [],
+            conf.bitstream.types,
+        )
+        # One is served by any of the first; several need a whole pool.
+        few = self._count == 1 and not self._traits
+        self._limit: int | None = _ENOUGH if few else None
+        self._full: set[str] = set()
+        self._losses: collections.Counter[int] = collections.Counter()
+        self._reason: errors.FPGAError | None = None
+
+    def next(self) -> choice.Pick | None:
+        """The best way that is left; None: there is none."""
+        while True:
+            regions = deployables.claimable(
+                self._ctx,
+                hostname=self._hostname,
+                resource_class=self._class,
+                wishes=self._wishes,
+                limit=self._limit,
+            )
+            there_is_more = len(regions) == self._limit
+            regions = [region for region in regions if self._is_left(region)]
+            if self._losses:
+                # Those that lost the first together must not go on so.
+                random.shuffle(regions)
+            pick = choice.best(
+                regions,
+                self._wishes,
+                traits=self._traits,
+                count=self._count,
+                types=self._types,
+            )
+            if pick is not None or not there_is_more:
+                return pick
+            self._limit = None
+
+    def lost(self, pick: choice.Pick, reason: errors.FPGAError) -> None:
+        """Somebody else was faster."""
+        self._losses.update(pick.handles.keys())
+        self._reason = reason
+
+    def full(self, pick: choice.Pick, reason: errors.FPGAError) -> None:
+        """Placement has not that much there."""
+        self._full.add(pick.rp_uuid)
+        self._reason = reason
+
+    def drop(self, image: nouns.Bitstream) -> None:
+        """The caller may not use *image*, or not any more.
+
+        :raises errors.NoCapacity: It was the last.
+        """
+        self._wishes = [w for w in self._wishes if w.uuid != image.uuid]
+        if not self._wishes:
+            raise no_bitstream(self._type or '')
+
+    def refusal(self) -> errors.FPGAError:
+        """Why there is nothing left."""
+        if self._reason is not None:
+            return self._reason
+        wanted = ' '.join(filter(None, (str(self._count), self._class)))
+        if self._traits:
+            wanted += f' with {", ".join(self._traits)}'
+        return choice.refuse(
+            deployables.kinds(self._ctx, hostname=self._hostname),
+            self._wishes,
+            wanted=wanted,
+            where=f'host {self._hostname}' if self._hostname else 'every host',
+        )
+
+    def _is_left(self, region: nouns.Deployable) -> bool:
+        if region.rp_uuid in self._full:
+            return False
+        # Offered, and refused again and again: something else is wrong.
+        if self._losses[region.id] > _LOSSES:
+            return False
+        alone = self._exclusive or region.bitstream_private
+        return not alone or all(
+            handle.project_id == self._ctx.project_id
+            for handle in region.handles
+            if handle.claim_uuid
+        )
+
+
+def no_bitstream(accelerator_type: str) -> errors.NoCapacity:
+    """The refusal where the catalogue has nothing for the caller."""
+    return errors.NoCapacity(
+        reason=f'there is no usable bitstream of type {accelerator_type}'
+    )
