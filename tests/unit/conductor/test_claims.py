@@ -224,3 +224,25 @@ class TestRelease(base.ConductorTest):
         self.ask('release', uuid=claim, force=False)
         self.assertEqual(1, self.held())
         self.assertEqual([operation], self.agents.taken)
+
+    def test_programming_that_runs_on_a_lost_card_is_waited_for(self):
+        """There is no wipe that would be waited for instead."""
+        claim = self.claim(image_uuid=self.image())
+        (operation,) = self.agents.taken
+        self.ask('begin', uuid=operation.uuid, fence=operation.fence)
+        self.change(models.Device, sa.true(), health='lost')
+        self.ask('release', uuid=claim, force=False)
+        self.assertEqual(1, self.held())
+        self.end_only(operation)
+        self.assert_nothing_held(claim)
+
+    def end_only(self, operation):
+        """Have the agent tell of a failure of what has begun before."""
+        status = model.OperationStatus(
+            uuid=operation.uuid,
+            fence=operation.fence,
+            done=True,
+            touched=True,
+            cause=model.Cause.DEVICE_GONE,
+        )
+        self.ask('finish', status=status.to_wire())
