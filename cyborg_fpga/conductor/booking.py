@@ -161,6 +161,7 @@ class Booking:
             self._row(ctx, uuid, request, pick),
             pick.handles,
             exclusive=self._conf.conductor.exclusive_deployables,
+            programmed=pick.cold,
         )
         killpoints.reached('claim_reserved')
         return foreign

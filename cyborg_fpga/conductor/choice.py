@@ -23,6 +23,7 @@ class Pick:
 
     :ivar handles: How many of each deployable, by row id.
     :ivar images: What each must hold; empty when anything will do.
+    :ivar cold: Those of *images* that must be programmed first.
     :ivar foreign: Those that hold somebody's own function, and nobody has
         them; known once they are reserved.
     """
@@ -32,6 +33,7 @@ class Pick:
     resource_class: str
     handles: dict[int, int]
     images: dict[int, nouns.Bitstream]
+    cold: frozenset[int] = frozenset()
     foreign: frozenset[int] = frozenset()
 
 
@@ -43,6 +45,22 @@ def fits(
         bitstream.region_id is not None
         and bitstream.region_id == region.region_id
         and bitstream.vendor in (None, region.vendor)
+    )
+
+
+def wipeable(
+    region: nouns.Deployable,
+    bitstream: nouns.Bitstream,
+    level: model.WipeLevel,
+) -> bool:
+    """Its card can do what must be done after *bitstream*.
+
+    :param level: For bitstreams that are somebody's own.
+    """
+    return (
+        bitstream.public
+        or level is model.WipeLevel.NONE
+        or level in region.wipe_levels
     )
 
 
@@ -77,6 +95,7 @@ def best(
     traits: Sequence[str],
     count: int,
     types: dict[str, frozenset[str]],
+    level: model.WipeLevel,
 ) -> Pick | None:
     """The best way to serve a claim; None: there is none.
 
@@ -86,13 +105,15 @@ def best(
     :param wishes: Bitstreams any of which will do, the best first; empty:
         nothing is programmed.
     :param types: What providers.types_by_region() says.
+    :param level: How somebody's own bitstream is wiped.
     """
     pools: dict[str, list[nouns.Deployable]] = collections.defaultdict(list)
     for region in regions:
         if set(traits) <= providers.deployable_traits(region, types):
             pools[region.rp_uuid].append(region)
     found = (
-        _pick(rp_uuid, pool, wishes, count) for rp_uuid, pool in pools.items()
+        _pick(rp_uuid, pool, wishes, count, level)
+        for rp_uuid, pool in pools.items()
     )
     ranked = [item for item in found if item is not None]
     return min(ranked, key=lambda item: item[0])[1] if ranked else None
@@ -104,12 +125,15 @@ def refuse(
     *,
     wanted: str,
     where: str,
+    level: model.WipeLevel,
 ) -> errors.FPGAError:
     """The error that says why nothing was chosen."""
     if wishes and not any(fits(k, w) for k in kinds for w in wishes):
         return errors.DoesNotFit(reason=misfit(kinds, wishes[0]))
+    own = bool(wishes) and not any(wish.public for wish in wishes)
     return errors.NoCapacity(
         reason=f'{wanted} wanted of one provider, and {where} has fewer free'
+        + (f' on cards that can be wiped at level {level}' if own else '')
     )
 
 
@@ -118,11 +142,12 @@ def _pick(
     pool: Sequence[nouns.Deployable],
     wishes: Sequence[nouns.Bitstream],
     count: int,
+    level: model.WipeLevel,
 ) -> tuple[int, Pick] | None:
     """How many would have to be programmed, and the pick."""
     ranked = []
     for place, region in enumerate(pool):
-        image = _image(region, wishes)
+        image = _image(region, wishes, level)
         if wishes and image is None:
             continue
         cold = image is not None and not loaded(region, image)
@@ -130,31 +155,39 @@ def _pick(
     ranked.sort(key=lambda item: item[:2])
     handles: dict[int, int] = {}
     images: dict[int, nouns.Bitstream] = {}
-    left, colds = count, 0
+    left, colds = count, set[int]()
     for cold, _, region, image in ranked:
         taken = min(left, len(inventory.free_handles(region)))
         if taken:
             handles[region.id] = taken
             left -= taken
-            colds += cold
+            if cold:
+                colds.add(region.id)
             if image is not None:
                 images[region.id] = image
         if not left:
-            return colds, Pick(
+            return len(colds), Pick(
                 hostname=pool[0].hostname,
                 rp_uuid=rp_uuid,
                 resource_class=pool[0].resource_class,
                 handles=handles,
                 images=images,
+                cold=frozenset(colds),
             )
     return None
 
 
 def _image(
-    region: nouns.Deployable, wishes: Sequence[nouns.Bitstream]
+    region: nouns.Deployable,
+    wishes: Sequence[nouns.Bitstream],
+    level: model.WipeLevel,
 ) -> nouns.Bitstream | None:
     """What to have in *region*: what it holds, else the first that fits."""
-    fitting = [wish for wish in wishes if fits(region, wish)]
+    fitting = [
+        wish
+        for wish in wishes
+        if fits(region, wish) and wipeable(region, wish, level)
+    ]
     for wish in fitting:
         if loaded(region, wish):
             return wish

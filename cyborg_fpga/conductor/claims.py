@@ -162,7 +162,7 @@ class Claims:
             try:
                 self._recall(ctx, uuid)
                 if force:
-                    self._end_release(ctx, uuid)
+                    self._end_release(ctx, uuid, force=True)
                 else:
                     self._continue_release(ctx, uuid)
             except errors.FPGAError as exc:
@@ -217,10 +217,17 @@ class Claims:
 
     def recover(self, ctx: context.RequestContext, claim: nouns.Claim) -> None:
         """Go on with what another conductor, or a crash of ours, left."""
+        with self._guard:
+            if claim.uuid in self._busy:
+                return
         with self._working_on(claim.uuid):
             if claim.state is model.ClaimState.CLAIMING:
+                # Who made it may have finished since it was looked at.
                 claims.start_release(
-                    ctx, claim.uuid, fault=booking.INTERRUPTED
+                    ctx,
+                    claim.uuid,
+                    fault=booking.INTERRUPTED,
+                    states=[model.ClaimState.CLAIMING],
                 )
                 self._recall(ctx, claim.uuid)
             self.advance(ctx, claim.uuid)
@@ -294,7 +301,9 @@ class Claims:
             # be wiped again and again.
             self._programming.send(ctx, started)
 
-    def _end_release(self, ctx: context.RequestContext, uuid: str) -> None:
+    def _end_release(
+        self, ctx: context.RequestContext, uuid: str, *, force: bool = False
+    ) -> None:
         try:
             claim = claims.get(ctx, uuid)
         except errors.NotFound:
@@ -302,7 +311,16 @@ class Claims:
         if claim.hostname is not None:
             # What is quarantined or still to be wiped is reserved before
             # the allocation goes.
-            self._inventory.sync_host(ctx, claim.hostname)
+            try:
+                self._inventory.sync_host(ctx, claim.hostname, leaving=uuid)
+            except errors.FPGAError as exc:
+                if not force:
+                    raise
+                LOG.warning(
+                    'Placement is not told of %s: %s',
+                    claim.hostname,
+                    exc.message,
+                )
         if claim.allocation == 'own':
             self._placement.release(uuid)
         killpoints.reached('release_allocation_deleted')

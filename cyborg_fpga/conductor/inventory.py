@@ -7,6 +7,7 @@ comparison, and not at all where nothing changed.
 import hashlib
 import json
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 from oslo_config import cfg
@@ -62,12 +63,15 @@ class Inventory:
         hostname: str,
         *,
         force: bool = False,
+        leaving: str | None = None,
     ) -> bool:
         """Make Placement's tree of a host what our records say.
 
         Asks Placement nothing when what it was last told is still right.
 
         :param force: Compare with Placement all the same.
+        :param leaving: A claim whose allocation is about to go: what it has
+            of deployables that cannot be offered is reserved already.
         :returns: Whether Placement had to be asked.
         :raises errors.ServiceUnavailable: Placement is away; the host stays
             marked, the reconciler tries again.
@@ -75,7 +79,9 @@ class Inventory:
         with self._lock(hostname):
             try:
                 for done in range(_ROUNDS):
-                    if not self._sync_once(ctx, hostname, force=force):
+                    if not self._sync_once(
+                        ctx, hostname, force=force, leaving=leaving
+                    ):
                         return bool(done)
                     force = False
                 return True
@@ -84,16 +90,24 @@ class Inventory:
                 raise
 
     def _sync_once(
-        self, ctx: context.RequestContext, hostname: str, *, force: bool
+        self,
+        ctx: context.RequestContext,
+        hostname: str,
+        *,
+        force: bool,
+        leaving: str | None,
     ) -> bool:
         """False: Placement had been told the same before."""
         hosts.clear_stale(ctx, hostname)
-        wanted = self._arrange(ctx, hostname)
+        wanted = self._arrange(ctx, hostname, leaving)
         digest = _digest(wanted)
         told = hosts.placement_digest(ctx, hostname)
         if told == digest and not force:
             return False
         root = self._root(ctx, hostname)
+        # From here on Placement may hold a part of it: whatever becomes of
+        # this, the next time is compared again.
+        hosts.set_placement_digest(ctx, hostname, None)
         try:
             writes = self._placement.sync_tree(
                 root, wanted, prefix=providers.name_prefix(hostname)
@@ -109,7 +123,10 @@ class Inventory:
         return True
 
     def _arrange(
-        self, ctx: context.RequestContext, hostname: str
+        self,
+        ctx: context.RequestContext,
+        hostname: str,
+        leaving: str | None = None,
     ) -> list[placement.Provider]:
         """Work out a host's providers and store who belongs to which."""
         host = hosts.get(ctx, hostname)
@@ -121,6 +138,7 @@ class Inventory:
             overrides=self._conf.placement.resource_classes,
             allowed_types=self._conf.bitstream.types,
             exclusive=self._conf.conductor.exclusive_deployables,
+            uncovered=_uncovered(regions, leaving),
         )
         moved = {
             region.uuid: membership[region.uuid]
@@ -174,6 +192,23 @@ def _digest(wanted: list[placement.Provider]) -> str:
 
     ordered = sorted(map(plain, wanted), key=lambda p: str(p['uuid']))
     return hashlib.sha256(json.dumps(ordered).encode()).hexdigest()
+
+
+def _uncovered(
+    regions: Sequence[nouns.Deployable], leaving: str | None
+) -> dict[str, int]:
+    """What *leaving* holds of deployables that must not be offered yet."""
+    return {
+        region.uuid: sum(
+            1 for h in region.handles if h.claim_uuid == leaving and h.present
+        )
+        for region in regions
+        if leaving is not None
+        and (
+            region.wipe_pending
+            or region.state is not model.DeployableState.IDLE
+        )
+    }
 
 
 def free_handles(region: nouns.Deployable) -> list[nouns.AttachHandle]:

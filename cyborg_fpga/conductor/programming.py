@@ -47,10 +47,23 @@ class Programming:
     def check_fit(
         self, deployable: nouns.Deployable, bitstream: nouns.Bitstream
     ) -> None:
-        """:raises errors.DoesNotFit: *bitstream* is for another region."""
+        """Refuse what must not be loaded there.
+
+        :raises errors.DoesNotFit: *bitstream* is for another region.
+        :raises errors.BitstreamUnusable: It is somebody's own, and the card
+            could not be wiped as it must be afterwards.
+        """
         if not choice.fits(deployable, bitstream):
             raise errors.DoesNotFit(
                 reason=choice.misfit([deployable], bitstream)
+            )
+        level = model.WipeLevel(self._conf.wipe_private)
+        if not choice.wipeable(deployable, bitstream, level):
+            raise errors.BitstreamUnusable(
+                image=bitstream.uuid,
+                reason=f'its card cannot be wiped at level {level} '
+                'afterwards, as a private bitstream must be (see [agent] '
+                'blank_bitstreams)',
             )
 
     def program(

@@ -9,6 +9,7 @@ from oslo_config import cfg
 
 from cyborg_fpga import context
 from cyborg_fpga import errors
+from cyborg_fpga import model
 from cyborg_fpga import nouns
 from cyborg_fpga.conductor import choice
 from cyborg_fpga.conductor import providers
@@ -46,6 +47,7 @@ class Search:
         self._traits = request.get('traits', [])
         self._count = request.get('count', 1)
         self._type = request.get('type')
+        self._level = model.WipeLevel(conf.conductor.wipe_private)
         self._wishes = wishes
         self._types = providers.types_by_region(
             bitstreams.public(ctx) if self._traits else [],
@@ -79,6 +81,7 @@ class Search:
                 traits=self._traits,
                 count=self._count,
                 types=self._types,
+                level=self._level,
             )
             if pick is not None or not there_is_more:
                 return pick
@@ -115,6 +118,7 @@ class Search:
             self._wishes,
             wanted=wanted,
             where=f'host {self._hostname}' if self._hostname else 'every host',
+            level=self._level,
         )
 
     def _is_left(self, region: nouns.Deployable) -> bool:

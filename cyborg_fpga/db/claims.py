@@ -38,6 +38,11 @@ _QUERY = sa.select(models.Claim, models.Host.hostname).outerjoin(
     models.Host, models.Host.id == models.Claim.host_id
 )
 _CLAIM, _HANDLE, _REGION = models.Claim, models.AttachHandle, models.Deployable
+_HOLDING = (
+    model.ClaimState.CLAIMING,
+    model.ClaimState.PROGRAMMING,
+    model.ClaimState.READY,
+)
 
 
 def lease(seconds: float) -> Any:
@@ -73,6 +78,7 @@ def start_release(
     owner: str | None = None,
     lease: float = 0.0,
     dirty: bool = True,
+    states: Sequence[model.ClaimState] = _HOLDING,
 ) -> bool:
     """Begin to give a claim back; False: it holds nothing (any more).
 
@@ -81,6 +87,7 @@ def start_release(
     :param fault: (code, message) with which the claim ends as ``failed``;
         without one its row is deleted in the end.
     :param dirty: False: nothing was done with its deployables.
+    :param states: Only from one of these.
     """
     values: dict[str, Any] = {
         'state': model.ClaimState.RELEASING.value,
@@ -90,16 +97,11 @@ def start_release(
     }
     if fault is not None:
         values.update(fault_code=fault[0], fault_message=fault[1])
-    holding = [
-        model.ClaimState.CLAIMING.value,
-        model.ClaimState.PROGRAMMING.value,
-        model.ClaimState.READY.value,
-    ]
     if not engine.change(
         ctx,
         sa.update(_CLAIM)
         .where(_CLAIM.uuid == uuid)
-        .where(_CLAIM.state.in_(holding))
+        .where(_CLAIM.state.in_([state.value for state in states]))
         .values(**values),
     ):
         return False

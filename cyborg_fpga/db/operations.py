@@ -89,10 +89,20 @@ def create(
             deadline=clock.now() + seconds,
             lease_owner=owner,
             lease_expires=clock.now() + lease,
-            **values,
+            **{**values, **_owner(values.get('claim_uuid'))},
         )
     )
     return one(ctx, values['uuid'])
+
+
+def _owner(claim_uuid: str | None) -> dict[str, Any]:
+    """Whoever asks for what is done to a claim's card, it is the claim's."""
+    if claim_uuid is None:
+        return {}
+    whose = sa.select(models.Claim.project_id).where(
+        models.Claim.uuid == claim_uuid
+    )
+    return {'project_id': whose.scalar_subquery()}
 
 
 def _refuse_strangers(

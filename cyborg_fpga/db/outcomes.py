@@ -133,6 +133,12 @@ def _record_success(
             bitstream_id=operation.image_uuid,
             bitstream_private=operation.image_private,
         )
+        engine.change(
+            ctx,
+            sa.update(models.Claim)
+            .where(models.Claim.uuid == operation.claim_uuid)
+            .values(image_uuid=operation.image_uuid),
+        )
     engine.change(
         ctx,
         sa.update(models.Device)

@@ -30,6 +30,7 @@ def reserve(
     picks: Mapping[int, int],
     *,
     exclusive: bool = False,
+    programmed: Collection[int] = (),
 ) -> frozenset[int]:
     """Create a claim that holds *picks*, or change nothing.
 
@@ -41,6 +42,8 @@ def reserve(
     :param picks: How many handles of each deployable (row id).
     :param exclusive: Only of deployables of which no other project holds a
         handle.
+    :param programmed: Those that the claim will have programmed: nobody else
+        may hold a handle of them.
     :returns: Deployables that nobody held and that hold somebody's own
         function.
     :raises errors.Duplicate: There is a claim of that uuid.
@@ -49,6 +52,7 @@ def reserve(
     """
     rows = _lock(ctx, picks)
     _refuse_double(ctx, values['uuid'])
+    _refuse_company(ctx, picks, programmed)
     private = {row.id for row in rows.values() if row.bitstream_private}
     alone = picks if exclusive else private
     held = _refuse_neighbours(ctx, alone, values.get('project_id'))
@@ -75,6 +79,33 @@ def _refuse_double(ctx: context.RequestContext, uuid: str) -> None:
         sa.select(_CLAIM.id).where(_CLAIM.uuid == uuid)
     ).first():
         raise errors.Duplicate(kind='claim', ident=uuid)
+
+
+def _refuse_company(
+    ctx: context.RequestContext,
+    picks: Collection[int],
+    programmed: Collection[int],
+) -> None:
+    """Nobody joins a deployable that is about to be programmed."""
+    holders = ctx.session.execute(
+        sa.select(
+            _HANDLE.deployable_id,
+            _CLAIM.state,
+            _CLAIM.type,
+            _CLAIM.image_uuid,
+        )
+        .join(_CLAIM, _CLAIM.id == _HANDLE.claim_id)
+        .where(_HANDLE.deployable_id.in_(picks))
+    )
+    for row in holders:
+        if row.deployable_id in programmed:
+            raise errors.NoCapacity(
+                reason='somebody has a part of it, so it is not programmed'
+            )
+        if row.state == model.ClaimState.CLAIMING and (
+            row.type or row.image_uuid
+        ):
+            raise errors.NoCapacity(reason='it may be programmed just now')
 
 
 def _lock(

@@ -573,6 +573,7 @@ class TestWhateverIsAdvertisedCanBeBound(base.BaseTestCase):
                 traits=[],
                 count=count,
                 types={},
+                level=model.WipeLevel.NONE,
             )
             self.assertIsNotNone(pick, (count, name))
 

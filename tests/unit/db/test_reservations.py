@@ -84,6 +84,26 @@ class TestReserve(base.DatabaseTest):
         found = reservations.reserve(self.ctx, mine, picks)
         self.assertEqual({self.whole.id}, found)
 
+    def test_deployable_to_be_programmed_gets_no_company(self):
+        first = {'uuid': base.new_uuid(), 'origin': 'api', 'type': 'crypto'}
+        only = {self.shared.id: 1}
+        reservations.reserve(
+            self.ctx, {**first, 'project_id': 'p'}, only, programmed=only
+        )
+        self.assertRaises(errors.NoCapacity, self.reserve, self.shared)
+
+    def test_held_deployable_is_not_reserved_to_be_programmed(self):
+        self.reserve(self.shared)
+        only = {self.shared.id: 1}
+        self.assertRaises(
+            errors.NoCapacity,
+            reservations.reserve,
+            self.ctx,
+            {'uuid': base.new_uuid(), 'origin': 'api', 'project_id': 'p'},
+            only,
+            programmed=only,
+        )
+
     def test_exclusive_deployable_is_shared_within_a_project_only(self):
         self.reserve(self.shared)
         self.assertRaises(
