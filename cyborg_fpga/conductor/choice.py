@@ -109,7 +109,9 @@ def best(
     """
     pools: dict[str, list[nouns.Deployable]] = collections.defaultdict(list)
     for region in regions:
-        if set(traits) <= providers.deployable_traits(region, types):
+        if not traits or set(traits) <= providers.deployable_traits(
+            region, types
+        ):
             pools[region.rp_uuid].append(region)
     found = (
         _pick(rp_uuid, pool, wishes, count, level)

@@ -18,7 +18,7 @@ from cyborg_fpga.db import deployables
 
 # Deployables looked at for a claim of one: more than can be lost to others
 # at the same time.
-_ENOUGH = 16
+_ENOUGH = 8
 
 # Lost races for one deployable after which it is left alone.
 _LOSSES = 8
