@@ -250,8 +250,12 @@ def _loaded(
 ) -> dict[str, Any]:
     """What a current report changes in the record of what is loaded."""
     values: dict[str, Any] = {}
-    if row.state == model.DeployableState.UNKNOWN and region.readable:
+    if row.state == model.DeployableState.UNKNOWN:
         values['state'] = model.DeployableState.IDLE.value
+        if not region.readable:
+            # A failed load leaves the port in reset until another succeeds:
+            # nothing but another one makes it readable.
+            values['wipe_pending'] = True
     if region.readable and region.function_id != row.function_id:
         LOG.warning(
             'Deployable %s holds function %s, the record said %s',
@@ -262,7 +266,7 @@ def _loaded(
         values.update(
             function_id=region.function_id,
             # Left by somebody: whose state it holds nobody knows.
-            wipe_pending=region.function_id is not None,
+            wipe_pending=row.wipe_pending or region.function_id is not None,
             bitstream_id=None,
             # Whose it is nobody knows: it is cleared when it is released.
             bitstream_private=region.function_id is not None,

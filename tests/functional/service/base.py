@@ -41,16 +41,7 @@ class ServiceTest(base.BaseTestCase):
 
     def assert_nothing_left(self):
         """No claim, handle, allocation or unfinished operation."""
-        last = []
-
-        def holds():
-            last[:] = self.service.left_over()
-            return not last
-
-        try:
-            self.service.until('nothing is left', holds, 10)
-        except AssertionError:
-            self.fail(last)
+        self.service.empty('nothing is left', self.service.left_over)
 
     def assert_untouched(self):
         """Nothing is left, and that now, without waiting."""

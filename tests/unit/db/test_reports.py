@@ -1,5 +1,6 @@
 """What a report changes, and what it must leave alone."""
 
+import sqlalchemy as sa
 from sqlalchemy import event
 
 from cyborg_fpga import errors
@@ -515,8 +516,12 @@ class TestUnknown(base.DatabaseTest):
             self._state(fence=self.fence, busy=True),
         )
 
-    def test_unreadable_region_stays_unknown(self):
+    def test_unreadable_region_is_to_be_wiped(self):
+        self.change(models.Deployable, sa.true(), wipe_pending=False)
         self.assertIs(
-            model.DeployableState.UNKNOWN,
+            model.DeployableState.IDLE,
             self._state(fence=self.fence, readable=False),
         )
+        now = self.again(self.found)
+        self.assertTrue(now.wipe_pending)
+        self.assertIsNone(now.function_id)
