@@ -64,6 +64,25 @@ class ConductorTest(base.DatabaseTest):
         """The host's next report."""
         return self.report(*map(base.card, CARDS), **members)
 
+    def shared_card(self):
+        """A report in which one card's region has two functions."""
+        shared = base.card(base.CARD, base.region(vfs=2))
+        return self.report(shared, base.card(base.OTHER_CARD))
+
+    def only_resetting(self):
+        """A report in which no card can be cleared."""
+        levels = (model.WipeLevel.RESET,)
+        return self.report(
+            *(
+                base.card(card, base.region(card, wipe_levels=levels))
+                for card in CARDS
+            )
+        )
+
+    def tell_placement(self):
+        enabled = {'status': 'enabled'}
+        self.ask('set_host', hostname=base.HOST, values=enabled)
+
     def ask(self, method, *, ctx=None, **arguments):
         """Call the endpoint as a message does; its refusal is raised."""
         try:

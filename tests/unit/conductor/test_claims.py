@@ -1,11 +1,15 @@
 """What is taken for a claim, in which order, and how it is given back."""
 
+import dataclasses
+from unittest import mock
+
 import sqlalchemy as sa
 
 from cyborg_fpga import errors
 from cyborg_fpga import model
 from cyborg_fpga.db import claims
 from cyborg_fpga.db import models
+from cyborg_fpga.db import reservations
 from tests.unit.conductor import base
 from tests.unit.conductor import standins
 from tests.unit.db import base as db
@@ -87,6 +91,42 @@ class TestRefusal(base.ConductorTest):
         self.refused(errors.NoCapacity, type='crypto')
         self.assertIn('token of alice', self.images.askers)
 
+    def test_card_that_cannot_be_cleared_takes_no_private_image(self):
+        self.ask('report', report=self.only_resetting().to_wire())
+        image = self.image(visibility='private', owner='alice')
+        sentence = self.refused(errors.NoCapacity, image_uuid=image)
+        self.assertIn('wiped', sentence)
+        self.claim(image_uuid=self.image())
+
+    def test_region_that_another_came_to_is_not_programmed(self):
+        self.ask('report', report=self.shared_card().to_wire())
+        region = next(r for r in self.regions() if len(r.handles) == 2)
+        reserve = reservations.reserve
+
+        def overtaken(*args, **kwargs):
+            rivals.pop()() if rivals else None
+            return reserve(*args, **kwargs)
+
+        rivals = [
+            lambda: reserve(
+                self.ctx,
+                {'uuid': db.new_uuid(), 'origin': 'api', 'project_id': 'x'},
+                {region.id: 1},
+            )
+        ]
+        # Between the look and the taking there is no place to interfere.
+        with mock.patch.object(
+            reservations, 'reserve', autospec=True, side_effect=overtaken
+        ):
+            self.assertRaises(
+                errors.NoCapacity,
+                self.claim,
+                image_uuid=self.image(),
+                resource_class=base.VF,
+            )
+        self.assertEqual(1, self.held())
+        self.assertEqual([], self.agents.taken)
+
     def test_operation_that_cannot_be_made_leaves_nothing(self):
         image = self.image()
 
@@ -139,6 +179,32 @@ class TestProgramming(base.ConductorTest):
         self.ask('release', uuid=claim, force=False)
         self.assert_nothing_held(claim)
 
+    def test_private_function_is_wiped_before_somebody_else_has_it(self):
+        image = self.image(visibility='private', owner='alice')
+        for region in self.regions():
+            operation = self.ask(
+                'program',
+                ctx=base.ALICE,
+                deployable_uuid=region.uuid,
+                image_uuid=image,
+                claim_uuid=None,
+            )
+            self.end(model.Operation.from_wire(operation))
+        claim = self.claim(ctx=base.BOB)
+        wipe = self.agents.taken[-1]
+        self.assertEqual(model.WipeLevel.CLEAR, wipe.wipe_level)
+        self.assertEqual(model.ClaimState.PROGRAMMING, self.state(claim))
+        self.end(wipe)
+        self.assertEqual(model.ClaimState.READY, self.state(claim))
+
+    def test_claim_that_was_finished_meanwhile_is_not_taken_back(self):
+        claim = self.claim()
+        seen = dataclasses.replace(
+            claims.get(self.ctx, claim), state=model.ClaimState.CLAIMING
+        )
+        self.manager._claims.recover(self.ctx, seen)
+        self.assertEqual(model.ClaimState.READY, self.state(claim))
+
     def test_one_failure_of_two_fails_the_claim(self):
         claim = self.claim(image_uuid=self.image(), count=2)
         first, second = self.agents.taken
@@ -180,21 +246,19 @@ class TestRelease(base.ConductorTest):
         self.assertEqual(0, self.rooms.reserved)
         seen = []
         self.rooms.before['deallocate'] = lambda: seen.append(
-            (self.rooms.reserved > 0, self.held())
+            (self.rooms.reserved, self.held())
         )
         self.ask('release', uuid=claim, force=True)
-        # What is not wiped yet is not offered, and the handle is nobody
-        # else's until Placement has forgotten the claim.
-        self.assertEqual([(True, 1)], seen)
+        # What is not wiped yet is not offered, the claim's own part of it
+        # included, and the handle is nobody else's until Placement has
+        # forgotten the claim.
+        self.assertEqual([(2, 1)], seen)
 
-    def shared_card(self):
-        """A report in which one card's region has two functions."""
-        shared = db.card(db.CARD, db.region(vfs=2))
-        return self.report(shared, db.card(db.OTHER_CARD))
-
-    def tell_placement(self):
-        enabled = {'status': 'enabled'}
-        self.ask('set_host', hostname=db.HOST, values=enabled)
+    def test_force_does_not_wait_for_placement_to_be_told(self):
+        claim = self.programmed(image_uuid=self.image())
+        self.rooms.refuses['sync_tree'] = standins.AWAY
+        self.ask('release', uuid=claim, force=True)
+        self.assert_nothing_held(claim)
 
     def test_placement_that_is_away_keeps_the_claim(self):
         claim = self.programmed(image_uuid=self.image())

@@ -52,6 +52,17 @@ class TestPlacement(base.ConductorTest):
         self.assertEqual(2, self.rooms.reserved)
         self.assertEqual([], hosts.stale(self.ctx))
 
+    def test_what_a_failed_telling_left_is_compared_again(self):
+        self.sync()
+        self.change(models.Host, sa.true(), status='disabled')
+        self.rooms.refuses['sync_tree'] = standins.AWAY
+        self.assertRaises(errors.ServiceUnavailable, self.sync)
+        # As it was when Placement was told last, but who knows how much of
+        # the change it has taken up.
+        self.change(models.Host, sa.true(), status='enabled')
+        self.rooms.refuses.clear()
+        self.assertIn('sync_tree', self.sync())
+
     def test_change_amid_the_telling_is_told_too(self):
         changes = [
             lambda: hosts.set_status(

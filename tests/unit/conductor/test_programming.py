@@ -26,6 +26,14 @@ class TestProgram(base.ConductorTest):
         self.assertEqual([], self.agents.taken)
         self.assertEqual(model.DeployableState.IDLE, self.regions()[0].state)
 
+    def test_card_that_cannot_be_cleared_takes_no_private_image(self):
+        self.ask('report', report=self.only_resetting().to_wire())
+        image = self.image(visibility='private', owner='alice')
+        self.assertRaises(
+            errors.BitstreamUnusable, self.program, image, ctx=base.ALICE
+        )
+        self.assertEqual([], self.agents.taken)
+
     def test_claim_that_is_not_ready_is_not_programmed(self):
         image = self.image()
         claim = self.programmed(image_uuid=image)
@@ -58,7 +66,7 @@ class TestProgram(base.ConductorTest):
         image = self.image()
         self.program(image)
         self.end(self.agents.taken[0])
-        self.ask('set_host', hostname=db.HOST, values={'status': 'enabled'})
+        self.tell_placement()
         trait = f'CUSTOM_FPGA_FUNCTION_ID_INTEL_{base.FUNCTION.upper()}'
         self.assertIn(trait, self.rooms.traits)
         seen = []
