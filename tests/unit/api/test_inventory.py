@@ -6,6 +6,7 @@ from oslo_utils.fixture import uuidsentinel as uuids
 from cyborg_fpga import errors
 from cyborg_fpga import model
 from cyborg_fpga.db import devices
+from cyborg_fpga.db import outcomes
 from tests.fixtures import api as fixture
 from tests.unit.api import base
 
@@ -163,6 +164,30 @@ class TestDeployables(base.ApiTest):
             handle = self.call('GET', self.url, token).json['handles'][0]
             self.assertTrue(handle['claimed'])
             self.assertEqual(whose, handle['claim_uuid'])
+
+    def test_what_a_project_loaded_for_itself_is_hidden_from_managers(self):
+        operation = fixture.start_program(
+            fixture.CTX,
+            self.regions[0]['uuid'],
+            uuids.private,
+            image_private=True,
+        )
+        status = model.OperationStatus(
+            uuid=operation.uuid,
+            fence=operation.fence,
+            done=True,
+            succeeded=True,
+            touched=True,
+            function_id='ef' * 16,
+        )
+        outcomes.finish(fixture.CTX, status, quarantine_after=3)
+        for token, image, function in (
+            (base.ADMIN, uuids.private, 'ef' * 16),
+            (base.MANAGER, None, None),
+        ):
+            found = self.call('GET', self.url, token).json
+            self.assertEqual(image, found['bitstream_id'])
+            self.assertEqual(function, found['function_id'])
 
     def test_programming_answers_with_the_deployable_and_a_location(self):
         for url in ('', f'/{self.regions[1]["uuid"]}'):
