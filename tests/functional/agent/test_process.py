@@ -120,7 +120,7 @@ class ProcessTest(base.BaseTestCase):
 
     def test_missing_driver_is_named(self):
         process = self.agent(drivers='intel_dlf')
-        self.assert_refused(process, 1, 'intel_dlf')
+        self.assert_refused(process, 2, 'intel_dlf')
 
     def test_unusable_state_directory_is_named(self):
         state = self.path / 'file'

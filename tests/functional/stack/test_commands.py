@@ -22,7 +22,7 @@ _WRONG = (
     ('agent', 'agent', 'enabled_drivers', 'intel_dlf'),
     ('agent', 'agent', 'blank_bitstreams', 'nowhere'),
     ('agent', 'DEFAULT', 'transport_url', 'pigeon://'),
-    ('manage', 'conductor', 'workers', 'many'),
+    ('manage', 'conductor', 'quarantine_after', 'many'),
     ('manage', 'database', 'connection', 'pigeon://'),
     ('conductor', 'database', 'connection', 'not a url'),
     ('api', 'database', 'connection', 'pigeon://'),
