@@ -64,7 +64,8 @@ class AgentKillTest(base.StackTest):
 
     def victim(self, point):
         """Replace the agent by one that dies at *point*, once."""
-        self.stack.agent.stop()
+        # Idle, so there is nothing to wait for.
+        self.stack.agent.kill()
         self._victim = self.stack.start('agent', kill_at=point)
         self._victim.says(stack.READY['agent'])
         self._watch = threading.Thread(target=self._await_death)
