@@ -126,7 +126,8 @@ def _record_success(
     }
     if operation.kind is model.OperationKind.WIPE:
         values['wipe_pending'] = False
-        if operation.expected_function != status.function_id:
+        kept = operation.expected_function == status.function_id
+        if status.function_id is None or not kept:
             values.update(bitstream_id=None, bitstream_private=False)
     else:
         values.update(

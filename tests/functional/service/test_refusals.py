@@ -294,7 +294,16 @@ class TestFiles(RefusalTest):
         image = self.service.image()
         path = self.service.stored(image)
         path.write_bytes(path.read_bytes()[:-100])
-        self.fails('image_corrupt', image)
+        # Glance itself says how long it ought to be.
+        self.fails('image_unavailable', image)
+
+    def test_file_that_was_cut_off_before_its_upload_is_refused(self):
+        data = samples.sample_gbs(inprocess.REGION, uuid.uuid4().hex)
+        image = self.service.image(data=data[:-100])
+        answer = self.service.ask(image_uuid=image)
+        claim = self.service.settled(answer.json['uuid'], 'failed')
+        self.assertEqual('device_error', claim['fault']['code'])
+        self.assertIn('CRC error', claim['fault']['message'])
 
     def test_file_that_is_no_bitstream_is_not_loaded(self):
         image = self.service.image(

@@ -82,6 +82,13 @@ class TestSuccess(OutcomeTest):
         self.assertIsNone(now.bitstream_id)
         self.assertFalse(now.bitstream_private)
 
+    def test_blank_card_is_nobodys(self):
+        self.finish(self.operation(self.found))
+        self._heal()
+        # Nothing is expected after a failure, and nothing is found.
+        self.finish(self.operation(self.found, kind='wipe'), succeeded=True)
+        self.assertFalse(self.again(self.found).bitstream_private)
+
     def test_programming_does_not_replace_the_wipe(self):
         self.change(models.Deployable, sa.true(), wipe_pending=True)
         mine = self.operation(self.found, image_uuid='image')
