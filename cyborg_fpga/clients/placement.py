@@ -25,6 +25,9 @@ Provider = placement_tree.Provider
 #: Consumer type of the allocations that claims of our own door hold.
 CONSUMER_TYPE = 'FPGA_CLAIM'
 
+# In the detail of a refusal, whose code does not say whose generation it is.
+_CONSUMER = 'consumer generation'
+
 _ATTEMPTS = 10
 _BACKOFF_SECONDS = 0.05
 
@@ -145,7 +148,7 @@ class Placement:
         :raises errors.Duplicate: The consumer holds something else.
         :raises errors.Conflict: Others kept changing the same providers.
         """
-        body = {
+        body: dict[str, Any] = {
             'allocations': {
                 uuid: {'resources': dict(resources)}
                 for uuid, resources in allocations.items()
@@ -166,6 +169,10 @@ class Placement:
                 return
             if held:
                 raise errors.Duplicate(kind='allocation', ident=consumer)
+            if _CONSUMER in answer.detail:
+                # A PUT that named an unknown provider leaves a consumer
+                # behind that has nothing, and so shows no generation.
+                body['consumer_generation'] = 0
             _back_off(attempt)
         raise errors.Conflict()
 

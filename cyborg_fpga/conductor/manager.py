@@ -143,6 +143,10 @@ class Manager:
         bitstream = self._catalogue.usable(ctx, image_uuid)
         region = deployables.get(ctx, deployable_uuid)
         self._programming.check_fit(region, bitstream)
+        if not hosts.get(ctx, region.hostname).up:
+            raise errors.HostUnavailable(
+                hostname=region.hostname, state='down'
+            )
         operation = self._programming.program(
             ctx, region, bitstream, claim_uuid=claim_uuid
         )

@@ -425,6 +425,15 @@ class TestClaim(PlacementCase):
         )
         self.assertIn('does not exist', exc.message)
 
+    def test_a_claim_of_what_was_unknown_can_be_repeated(self):
+        late, consumer = self.provider('late'), fresh()
+        self.assertRaises(
+            errors.NotFound, self.claim, late, consumer=consumer
+        )
+        self.client.sync_tree(self.root, [self.pool, late])
+        self.claim(late, consumer=consumer)
+        self.assertEqual({PF: 1}, self.client.provider_usages(late.uuid))
+
     def test_release_may_be_repeated(self):
         consumer = self.claim(self.pool, 2)
         self.client.release(consumer)

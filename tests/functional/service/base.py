@@ -1,7 +1,10 @@
 """What the tests of the whole service in one process share."""
 
+import contextlib
+import threading
 from typing import Any
 from typing import ClassVar
+from unittest import mock
 
 from oslotest import base
 
@@ -31,6 +34,21 @@ class ServiceTest(base.BaseTestCase):
         super().setUp()
         self.addCleanup(self.service.mend)
         self.service.new_type()
+
+    @contextlib.contextmanager
+    def stuck(self, cls, method):
+        """Calls of *method* begin when the block ends."""
+        original, end = getattr(cls, method), threading.Event()
+
+        def wait(*args, **kwargs):
+            end.wait(30)
+            return original(*args, **kwargs)
+
+        with mock.patch.object(cls, method, autospec=True, side_effect=wait):
+            try:
+                yield
+            finally:
+                end.set()
 
     def refused(self, status, answer):
         """The code and sentence of an answer that must have *status*."""
