@@ -427,9 +427,7 @@ class TestClaim(PlacementCase):
 
     def test_a_claim_of_what_was_unknown_can_be_repeated(self):
         late, consumer = self.provider('late'), fresh()
-        self.assertRaises(
-            errors.NotFound, self.claim, late, consumer=consumer
-        )
+        self.assertRaises(errors.NotFound, self.claim, late, consumer=consumer)
         self.client.sync_tree(self.root, [self.pool, late])
         self.claim(late, consumer=consumer)
         self.assertEqual({PF: 1}, self.client.provider_usages(late.uuid))
