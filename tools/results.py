@@ -1,7 +1,8 @@
 """Read a subunit stream; print what tools/test puts into its summary.
 
 The first line is ``PASSED FAILED SKIPPED``; then one line per reason for
-which tests were skipped, with the classes.
+which tests were skipped, with the classes. How the failed ones failed goes
+into the file that is named as the argument, if there is one.
 """
 
 import collections
@@ -10,13 +11,27 @@ import sys
 import subunit
 import testtools
 
+# Of each detail, the end: what a test says comes last, and a log is long.
+_LINES = 60
+
 
 def _reason(test):
     detail = test['details'].get('reason')
     return detail.as_text().strip() if detail else 'no reason given'
 
 
+def _story(test):
+    yield f'{test["id"]}: {test["status"]}'
+    for name, detail in sorted(test['details'].items()):
+        lines = detail.as_text().strip().splitlines()
+        if lines:
+            yield f'  -- {name}'
+            yield from (f'  {line}' for line in lines[-_LINES:])
+    yield ''
+
+
 def main():
+    stories = []
     counts = collections.Counter()
     skipped = collections.defaultdict(set)
 
@@ -30,6 +45,7 @@ def main():
         elif test['status'] != 'exists':
             # A test that never ended counts too: its process died.
             counts['failed'] += 1
+            stories.extend(_story(test))
 
     result = testtools.StreamToDict(seen)
     result.startTestRun()
@@ -40,6 +56,9 @@ def main():
     print(counts['passed'], counts['failed'], counts['skipped'])
     for reason, names in sorted(skipped.items()):
         print(f'{", ".join(sorted(names))}: {reason}')
+    if len(sys.argv) > 1:
+        with open(sys.argv[1], 'w', encoding='utf-8') as out:
+            out.writelines(f'{line}\n' for line in stories)
 
 
 if __name__ == '__main__':

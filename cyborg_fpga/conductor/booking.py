@@ -173,7 +173,7 @@ class Booking:
         try:
             self._put(ctx, uuid, pick)
         except errors.NoCapacity:
-            reservations.drop(ctx, uuid)
+            self._drop(ctx, uuid)
             raise
         except errors.FPGAError:
             # It may have been written all the same (a lost answer).
@@ -186,32 +186,36 @@ class Booking:
     ) -> None:
         """Allocate, telling Placement first what it must know.
 
-        Where it disagrees it may not have been told yet: of a wipe
+        Where it disagrees it may not have been told yet: of an operation
         that has ended, of a first report, or that what is kept for one
         project is that project's.
         """
+        try:
+            self._put_once(ctx, uuid, pick)
+            return
+        except errors.NoCapacity as exc:
+            LOG.debug('Once more: %s', exc.message)
+            # Another may be telling it, so that there is nothing to tell.
+            self._inventory.sync_host(ctx, pick.hostname)
+        except errors.NotFound:
+            self._inventory.sync_host(ctx, pick.hostname, force=True)
+        try:
+            self._put_once(ctx, uuid, pick)
+        except errors.NotFound as exc:
+            raise errors.ServiceUnavailable(
+                service='Placement', reason=exc.message
+            ) from exc
+
+    def _put_once(
+        self, ctx: context.RequestContext, uuid: str, pick: choice.Pick
+    ) -> None:
         amount = {pick.resource_class: sum(pick.handles.values())}
-        told = False
-        while True:
-            try:
-                self._placement.claim(
-                    uuid,
-                    {pick.rp_uuid: amount},
-                    project_id=ctx.project_id or 'none',
-                    user_id=ctx.user_id or 'none',
-                )
-                return
-            except (errors.NoCapacity, errors.NotFound) as exc:
-                unknown = isinstance(exc, errors.NotFound)
-                if told or not self._inventory.sync_host(
-                    ctx, pick.hostname, force=unknown
-                ):
-                    if unknown:
-                        raise errors.ServiceUnavailable(
-                            service='Placement', reason=exc.message
-                        ) from exc
-                    raise
-                told = True
+        self._placement.claim(
+            uuid,
+            {pick.rp_uuid: amount},
+            project_id=ctx.project_id or 'none',
+            user_id=ctx.user_id or 'none',
+        )
 
     def _row(
         self,
@@ -245,4 +249,10 @@ class Booking:
             LOG.warning('Claim %s is undone later: %s', uuid, exc.message)
             claims.start_release(ctx, uuid, dirty=False)
             return
-        reservations.drop(ctx, uuid)
+        self._drop(ctx, uuid)
+
+    def _drop(self, ctx: context.RequestContext, uuid: str) -> None:
+        try:
+            reservations.drop(ctx, uuid)
+        except errors.NotFound:
+            LOG.info('Claim %s is being released already', uuid)

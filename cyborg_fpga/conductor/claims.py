@@ -146,18 +146,16 @@ class Claims:
         deployables are wiped before they are offered again all the same.
         """
         with self._working_on(uuid):
-            claim = claims.get(ctx, uuid)
-            if claim.state is model.ClaimState.FAILED:
-                claims.forget_failed(ctx, uuid)
-                return
             started = claims.start_release(
                 ctx,
                 uuid,
                 owner=self._owner,
                 lease=self._conf.conductor.lease_seconds,
             )
-            if not started:
-                claims.clear_fault(ctx, uuid)
+            if not started and not claims.clear_fault(ctx, uuid):
+                # It has failed, maybe just now.
+                claims.forget_failed(ctx, uuid)
+                return
             killpoints.reached('release_marked')
             try:
                 self._recall(ctx, uuid)

@@ -4,6 +4,7 @@ The only place that writes providers, inventories and traits. It does so by
 comparison, and not at all where nothing changed.
 """
 
+import dataclasses
 import hashlib
 import json
 import threading
@@ -129,8 +130,8 @@ class Inventory:
         leaving: str | None = None,
     ) -> list[placement.Provider]:
         """Work out a host's providers and store who belongs to which."""
-        host = hosts.get(ctx, hostname)
         regions = deployables.of_host(ctx, hostname)
+        host = self._laid_out(ctx, hosts.get(ctx, hostname), regions)
         wanted, membership, classes = providers.layout(
             host,
             regions,
@@ -138,7 +139,7 @@ class Inventory:
             overrides=self._conf.placement.resource_classes,
             allowed_types=self._conf.bitstream.types,
             exclusive=self._conf.conductor.exclusive_deployables,
-            uncovered=_uncovered(regions, leaving),
+            uncovered=_uncovered(host, regions, leaving),
         )
         moved = {
             region.uuid: membership[region.uuid]
@@ -149,6 +150,27 @@ class Inventory:
         if moved:
             deployables.set_providers(ctx, moved, classes)
         return wanted
+
+    def _laid_out(
+        self,
+        ctx: context.RequestContext,
+        host: nouns.Host,
+        regions: Sequence[nouns.Deployable],
+    ) -> nouns.Host:
+        """The host with the layout that is configured, if it can have it.
+
+        Allocations name providers: while there are any, these stay.
+        """
+        wanted = model.Layout(self._conf.placement.layout)
+        if host.layout is wanted or any(
+            handle.claim_uuid
+            for region in regions
+            for handle in region.handles
+        ):
+            return host
+        LOG.info('Host %s gets layout %s', host.hostname, wanted)
+        hosts.set_layout(ctx, host.hostname, wanted)
+        return dataclasses.replace(host, layout=wanted)
 
     def _root(self, ctx: context.RequestContext, hostname: str) -> str:
         """The uuid of the host's own provider."""
@@ -195,7 +217,9 @@ def _digest(wanted: list[placement.Provider]) -> str:
 
 
 def _uncovered(
-    regions: Sequence[nouns.Deployable], leaving: str | None
+    host: nouns.Host,
+    regions: Sequence[nouns.Deployable],
+    leaving: str | None,
 ) -> dict[str, int]:
     """What *leaving* holds of deployables that must not be offered yet."""
     return {
@@ -203,11 +227,7 @@ def _uncovered(
             1 for h in region.handles if h.claim_uuid == leaving and h.present
         )
         for region in regions
-        if leaving is not None
-        and (
-            region.wipe_pending
-            or region.state is not model.DeployableState.IDLE
-        )
+        if leaving is not None and not providers.claimable(host, region)
     }
 
 

@@ -269,7 +269,7 @@ def _traits(
     host: nouns.Host, pool: Sequence[nouns.Deployable], types: Types
 ) -> frozenset[str]:
     fixed = frozenset.intersection(*map(fixed_traits, pool))
-    usable = [region for region in pool if _claimable(host, region)]
+    usable = [region for region in pool if claimable(host, region)]
     # Those that a claim can get now decide. Where there are none, those that
     # it may get next do, so that traits do not come and go with every claim.
     free = [region for region in usable if _free(region)]
@@ -367,10 +367,10 @@ def _type_traits(
 def _kept(host: nouns.Host, region: nouns.Deployable, exclusive: bool) -> int:
     """How many of its free handles nobody may be scheduled onto."""
     alone = (exclusive or region.bitstream_private) and _held(region)
-    return 0 if _claimable(host, region) and not alone else _free(region)
+    return 0 if claimable(host, region) and not alone else _free(region)
 
 
-def _claimable(host: nouns.Host, region: nouns.Deployable) -> bool:
+def claimable(host: nouns.Host, region: nouns.Deployable) -> bool:
     """Its free handles can be claimed now."""
     return (
         host.up

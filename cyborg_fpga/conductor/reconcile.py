@@ -35,6 +35,9 @@ _T = TypeVar('_T', model.Operation, nouns.Deployable)
 # no operation outlives its deadline because Placement is slow.
 _THREADS = 16
 
+# One conductor at a time follows Glance; this is the name of that.
+_TURN = 'catalogue'
+
 
 class Jobs:
     """Work for threads, at most one job per key at a time."""
@@ -111,6 +114,8 @@ class Reconciler:
         self._jobs = Jobs('job')
 
     def start(self) -> None:
+        # The configuration may have changed since Placement was told.
+        attempt('start', hosts.mark_stale)
         for name, loop in (
             ('reconcile', self._loop),
             ('catalogue', self._catalogue_loop),
@@ -126,6 +131,7 @@ class Reconciler:
             thread.join(10)
         self._checks.stop()
         self._jobs.stop()
+        attempt('stop', self._end_turn)
 
     def wake(self) -> None:
         """Look now instead of at the end of the interval."""
@@ -224,11 +230,12 @@ class Reconciler:
                 ),
             )
 
+    def _end_turn(self, ctx: context.RequestContext) -> None:
+        bitstreams.end_turn(ctx, _TURN, self._owner)
+
     def _follow_catalogue(self, ctx: context.RequestContext) -> None:
         interval = self._conf.bitstream.sync_interval
-        if not bitstreams.take_turn(
-            ctx, 'catalogue', self._owner, interval + 30
-        ):
+        if not bitstreams.take_turn(ctx, _TURN, self._owner, interval + 30):
             return
         if self._catalogue.cycle(ctx):
             hosts.mark_stale(ctx)

@@ -2,6 +2,7 @@
 
 import collections
 import random
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,7 @@ _ENOUGH = 8
 
 # Lost races for one deployable after which it is left alone.
 _LOSSES = 8
+_PAUSE_SECONDS = 0.1
 
 
 class Search:
@@ -91,6 +93,8 @@ class Search:
         """Somebody else was faster."""
         self._losses.update(pick.handles.keys())
         self._reason = reason
+        # Whoever was faster may be done with it in a moment.
+        time.sleep(random.uniform(0, _PAUSE_SECONDS))  # noqa: S311
 
     def full(self, pick: choice.Pick, reason: errors.FPGAError) -> None:
         """Placement has not that much there."""

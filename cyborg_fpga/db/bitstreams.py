@@ -265,6 +265,18 @@ def _offered(project_id: str | None) -> Any:
     )
 
 
+@engine.writer
+def end_turn(ctx: context.RequestContext, name: str, owner: str) -> None:
+    """Let another do *name*'s work, if it was *owner* that did it."""
+    engine.change(
+        ctx,
+        sa.update(models.Cursor)
+        .where(models.Cursor.name == name)
+        .where(models.Cursor.lease_owner == owner)
+        .values(lease_expires=0.0),
+    )
+
+
 def _visible(project_id: str | None) -> Any:
     return sa.or_(
         models.Bitstream.visibility.in_(['public', 'community']),

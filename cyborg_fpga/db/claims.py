@@ -198,14 +198,19 @@ def forget_failed(ctx: context.RequestContext, uuid: str) -> bool:
 
 
 @engine.writer
-def clear_fault(ctx: context.RequestContext, uuid: str) -> None:
-    """Its owner released it while it was failing: let the row go."""
-    engine.change(
-        ctx,
-        sa.update(_CLAIM)
-        .where(_CLAIM.uuid == uuid)
-        .where(_CLAIM.state == model.ClaimState.RELEASING.value)
-        .values(fault_code=None, fault_message=None),
+def clear_fault(ctx: context.RequestContext, uuid: str) -> bool:
+    """Its owner released it while it was failing: let the row go.
+
+    False: it is not releasing (any more).
+    """
+    return bool(
+        engine.change(
+            ctx,
+            sa.update(_CLAIM)
+            .where(_CLAIM.uuid == uuid)
+            .where(_CLAIM.state == model.ClaimState.RELEASING.value)
+            .values(fault_code=None, fault_message=None),
+        )
     )
 
 

@@ -124,6 +124,19 @@ def set_root(
 
 
 @engine.writer
+def set_layout(
+    ctx: context.RequestContext, hostname: str, layout: model.Layout
+) -> None:
+    """Keep how the host's deployables are grouped from now on."""
+    engine.change(
+        ctx,
+        sa.update(models.Host)
+        .where(models.Host.hostname == hostname)
+        .values(layout=layout.value),
+    )
+
+
+@engine.writer
 def mark_stale(
     ctx: context.RequestContext, hostname: str | None = None
 ) -> None:

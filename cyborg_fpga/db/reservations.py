@@ -93,8 +93,10 @@ def _refuse_company(
             _CLAIM.state,
             _CLAIM.type,
             _CLAIM.image_uuid,
+            _REGION.bitstream_id,
         )
         .join(_CLAIM, _CLAIM.id == _HANDLE.claim_id)
+        .join(_REGION, _REGION.id == _HANDLE.deployable_id)
         .where(_HANDLE.deployable_id.in_(picks))
     )
     for row in holders:
@@ -102,9 +104,9 @@ def _refuse_company(
             raise errors.NoCapacity(
                 reason='somebody has a part of it, so it is not programmed'
             )
-        if row.state == model.ClaimState.CLAIMING and (
-            row.type or row.image_uuid
-        ):
+        warm = row.image_uuid and row.image_uuid == row.bitstream_id
+        wants = row.type or row.image_uuid
+        if row.state == model.ClaimState.CLAIMING and wants and not warm:
             raise errors.NoCapacity(reason='it may be programmed just now')
 
 

@@ -99,6 +99,18 @@ class TestClaim(base.ServiceTest):
                 self.refused(409, answer)
         self.assertEqual((4, 0, 4), self.service.stock(VF))
 
+    def test_many_at_once_share_a_warm_region(self):
+        image = self.service.image(region=inprocess.VF_REGION)
+        first = self.service.claim(image_uuid=image)
+        wanted = {'image_uuid': image}
+        with concurrent.futures.ThreadPoolExecutor(3) as pool:
+            answers = list(
+                pool.map(lambda _: self.service.ask(**wanted), range(3))
+            )
+        for answer in answers:
+            self.assertEqual(201, answer.status_int, answer.text)
+        self.service.released(first['uuid'])
+
     def loads(self):
         return sum(map(self.service.loads, inprocess.CARDS))
 
