@@ -14,11 +14,6 @@ class RequestContext(context.RequestContext):
     # Supplied by enginefacade inside a reader/writer function.
     session: orm.Session
 
-    @property
-    def is_operator(self) -> bool:
-        """May see every project's records (lists are not narrowed)."""
-        return 'admin' in (self.roles or [])
-
 
 def service() -> RequestContext:
     """The context of work that nobody asked for: reports, reconciliation."""

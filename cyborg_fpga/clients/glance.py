@@ -62,10 +62,7 @@ _CORE = frozenset(
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """An image's record; times are as Glance writes them, in UTC.
-
-    :ivar hidden: Left out of lists, but usable by who knows its id.
-    """
+    """An image's record; times are as Glance writes them, in UTC."""
 
     id: str
     name: str
@@ -80,7 +77,6 @@ class Image:
     os_hash_value: str | None
     created_at: str
     updated_at: str
-    hidden: bool = False
 
 
 class Glance:
@@ -267,5 +263,4 @@ def _image(item: Mapping[str, Any]) -> Image:
         os_hash_value=item.get('os_hash_value'),
         created_at=item['created_at'],
         updated_at=item['updated_at'],
-        hidden=bool(item.get('os_hidden')),
     )

@@ -8,7 +8,6 @@ import dataclasses
 import http
 import random
 import time
-from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -90,8 +89,7 @@ class Placement:
         root: str,
         desired: Sequence[Provider],
         *,
-        obsolete: Collection[str] = (),
-        prefix: str | None = None,
+        prefix: str,
     ) -> int:
         """Make the providers below *root* what *desired* says.
 
@@ -100,11 +98,9 @@ class Placement:
         before the traits that limit it are right, nor twice while it moves
         from one provider to another. Safe to repeat, from several processes.
 
-        :param obsolete: Uuids of providers that were ours: those not in
-            *desired* are deleted, or offer nothing more while they have
-            allocations.
         :param prefix: Of the names of all providers that are ours below
-            this root: what has it is treated as *obsolete*.
+            this root: those not in *desired* are deleted, or offer nothing
+            more while they have allocations.
         :returns: Requests that wrote; 0 when everything was right.
         :raises errors.NotFound: There is no provider *root*.
         :raises errors.Duplicate: A provider outside this tree has the name
@@ -116,7 +112,7 @@ class Placement:
         for attempt in range(_ATTEMPTS):
             sync = placement_tree.Sync(self._http, self._names, root)
             try:
-                sync.run(desired, obsolete=obsolete, prefix=prefix)
+                sync.run(desired, prefix)
             except placement_tree.Changed as exc:
                 writes += sync.writes
                 if exc.refusal and exc.refusal in refusals:
@@ -196,14 +192,6 @@ class Placement:
             f'/allocations/{consumer}',
             allow=(http.HTTPStatus.NOT_FOUND,),
         )
-
-    def provider_usages(self, uuid: str) -> dict[str, int]:
-        """Allocated amount by resource class.
-
-        :raises errors.NotFound: There is no provider *uuid*.
-        """
-        body = self._http.get(f'/resource_providers/{uuid}/usages')
-        return dict(body['usages'])
 
     def provider_allocations(self, uuid: str) -> dict[str, dict[str, int]]:
         """Allocated amounts by consumer and resource class.

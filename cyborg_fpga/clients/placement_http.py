@@ -19,8 +19,6 @@ MICROVERSION = '1.39'
 # Placement's own, stable error codes.
 CONCURRENT_UPDATE = 'placement.concurrent_update'
 DUPLICATE_NAME = 'placement.duplicate_name'
-INVENTORY_IN_USE = 'placement.inventory.inuse'
-PROVIDER_IN_USE = 'placement.resource_provider.inuse'
 
 _HEADERS = {'OpenStack-API-Version': f'placement {MICROVERSION}'}
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import http
-from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -151,21 +150,12 @@ class Sync:
         self._root = root
         self._nodes: dict[str, _Node] = {}
 
-    def run(
-        self,
-        desired: Sequence[Provider],
-        *,
-        obsolete: Collection[str],
-        prefix: str | None,
-    ) -> None:
+    def run(self, desired: Sequence[Provider], prefix: str) -> None:
         self._read(desired)
         self._ensure_names(desired)
         keep = {provider.uuid for provider in desired} | {self._root}
         for node in list(self._nodes.values()):
-            ours = node.uuid in obsolete or (
-                prefix is not None and node.name.startswith(prefix)
-            )
-            if ours and node.uuid not in keep:
+            if node.name.startswith(prefix) and node.uuid not in keep:
                 self._drop(node)
         # What shrinks comes first: a deployable that moves must not be
         # offered by two providers.

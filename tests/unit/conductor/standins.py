@@ -41,7 +41,7 @@ class Rooms:
     def find_provider(self, name):
         return '11111111-1111-1111-1111-111111111111'
 
-    def sync_tree(self, root, desired, *, obsolete=(), prefix=None):
+    def sync_tree(self, root, desired, *, prefix):
         self._asked('sync_tree', prefix)
         self.tree = {provider.name: provider for provider in desired}
         return len(desired)
