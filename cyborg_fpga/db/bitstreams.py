@@ -14,21 +14,6 @@ from cyborg_fpga.db import clock
 from cyborg_fpga.db import engine
 from cyborg_fpga.db import models
 
-FILTERS = frozenset(
-    {
-        'name',
-        'vendor',
-        'type',
-        'region_id',
-        'function_id',
-        'function_name',
-        'visibility',
-        'usable',
-        'project_id',
-    }
-)
-SORT_KEYS = frozenset({'created_at', 'uuid', 'name'})
-
 _FIELDS = tuple(f.name for f in dataclasses.fields(nouns.Bitstream))
 
 

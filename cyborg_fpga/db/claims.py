@@ -20,20 +20,6 @@ from cyborg_fpga.db import devices
 from cyborg_fpga.db import engine
 from cyborg_fpga.db import models
 
-FILTERS = frozenset(
-    {
-        'project_id',
-        'state',
-        'origin',
-        'hostname',
-        'type',
-        'image_uuid',
-        'instance_uuid',
-        'resource_class',
-    }
-)
-SORT_KEYS = frozenset({'created_at', 'uuid', 'state'})
-
 _QUERY = sa.select(models.Claim, models.Host.hostname).outerjoin(
     models.Host, models.Host.id == models.Claim.host_id
 )

@@ -15,21 +15,6 @@ from cyborg_fpga import nouns
 from cyborg_fpga.db import engine
 from cyborg_fpga.db import models
 
-FILTERS = frozenset(
-    {
-        'hostname',
-        'device_uuid',
-        'name',
-        'state',
-        'resource_class',
-        'region_id',
-        'function_id',
-        'bitstream_id',
-        'rp_uuid',
-    }
-)
-SORT_KEYS = frozenset({'created_at', 'uuid', 'name', 'hostname', 'state'})
-
 _QUERY = (
     sa.select(models.Deployable, models.Device, models.Host.hostname)
     .join(models.Device, models.Device.id == models.Deployable.device_id)

@@ -13,13 +13,6 @@ from cyborg_fpga import nouns
 from cyborg_fpga.db import engine
 from cyborg_fpga.db import models
 
-FILTERS = frozenset(
-    {'hostname', 'type', 'vendor', 'family', 'driver', 'status', 'health'}
-)
-SORT_KEYS = frozenset(
-    {'created_at', 'uuid', 'hostname', 'vendor', 'family', 'pci_address'}
-)
-
 _QUERY = sa.select(models.Device, models.Host.hostname).join(
     models.Host, models.Host.id == models.Device.host_id
 )

@@ -13,9 +13,6 @@ from cyborg_fpga.db import clock
 from cyborg_fpga.db import engine
 from cyborg_fpga.db import models
 
-FILTERS = frozenset({'hostname', 'status', 'up'})
-SORT_KEYS = frozenset({'hostname', 'created_at', 'status'})
-
 
 @engine.writer
 def heartbeat(ctx: context.RequestContext, report: model.HostReport) -> bool:

@@ -16,19 +16,6 @@ from cyborg_fpga.db import clock
 from cyborg_fpga.db import engine
 from cyborg_fpga.db import models
 
-FILTERS = frozenset(
-    {
-        'project_id',
-        'kind',
-        'state',
-        'claim_uuid',
-        'deployable_uuid',
-        'hostname',
-        'image_uuid',
-    }
-)
-SORT_KEYS = frozenset({'created_at', 'uuid', 'state'})
-
 _OP, _REGION = models.Operation, models.Deployable
 UNFINISHED = _OP.state.in_([s.value for s in model.OPERATION_UNFINISHED])
 _QUERY = (

@@ -71,7 +71,11 @@ NO_BODY: Schema = {'type': 'object', 'maxProperties': 0}
 def page_query(
     sort_keys: Iterable[str], filters: Mapping[str, Schema]
 ) -> Schema:
-    """The query string of a list."""
+    """The query string of a list.
+
+    :param sort_keys: Columns of the noun's table, without NULLs.
+    :param filters: What ``list_page`` of its query module can compare.
+    """
     return query(
         {
             'limit': {'type': 'string', 'pattern': r'^[1-9][0-9]{0,8}\Z'},
