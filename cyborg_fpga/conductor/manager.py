@@ -33,6 +33,8 @@ LOG = logging.getLogger(__name__)
 
 # A conductor waits no longer than this for an agent's word.
 _AGENT_TIMEOUT_SECONDS = 5
+# After its deadline an operation must have ended within this.
+_TAKE_OVER_SECONDS = 30
 
 # Refusals are answers, not faults: they are not logged with a traceback.
 _expected = messaging.expected_exceptions(errors.FPGAError)
@@ -211,11 +213,15 @@ class Conductor:
     """One conductor process: its RPC server and its reconciler.
 
     Connects to nothing before :meth:`start`.
+
+    :raises errors.InvalidInput: With these options no operation of a dead
+        conductor would be ended in time.
     """
 
     def __init__(
         self, conf: cfg.ConfigOpts, transport: messaging.Transport
     ) -> None:
+        _check_take_over(conf)
         self._conf = conf
         self._transport = transport
         self._server: Any = None
@@ -246,3 +252,17 @@ class Conductor:
 
     def wait(self) -> None:
         """Nothing to wait for after :meth:`stop`, which blocks itself."""
+
+
+def _check_take_over(conf: cfg.ConfigOpts) -> None:
+    lease = conf.conductor.lease_seconds
+    interval = conf.conductor.reconcile_interval
+    longest = lease + interval + _AGENT_TIMEOUT_SECONDS
+    if longest > _TAKE_OVER_SECONDS:
+        raise errors.InvalidInput(
+            reason=f'[conductor] lease_seconds ({lease:g}) and '
+            f'reconcile_interval ({interval:g}) are too long: with the '
+            f'{_AGENT_TIMEOUT_SECONDS} s that an agent has to answer they '
+            f'make {longest:g} s, and an operation whose conductor died must '
+            f'end within {_TAKE_OVER_SECONDS} s after its deadline'
+        )

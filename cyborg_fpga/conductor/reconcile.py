@@ -107,6 +107,7 @@ class Reconciler:
         self._programming = programs
         self._supervision = endings
         self._owner = owner
+        self._began = time.monotonic()
         self._woken = threading.Event()
         self._ending = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -162,7 +163,11 @@ class Reconciler:
             attempt(step.__name__, step)
 
     def _notice_silence(self, ctx: context.RequestContext) -> None:
-        down = hosts.mark_silent(ctx, self._conf.conductor.host_down_after)
+        patience = self._conf.conductor.host_down_after
+        # While no conductor ran, no agent could be heard.
+        if time.monotonic() - self._began < patience:
+            return
+        down = hosts.mark_silent(ctx, patience)
         if down:
             LOG.warning('%s hosts went down', down)
 

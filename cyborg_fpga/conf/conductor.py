@@ -13,7 +13,8 @@ OPTS = [
         min=0.5,
         help="""
 Seconds without a report after which a host counts as down: claims on it are
-refused and its free stock is reserved in Placement.
+refused and its free stock is reserved in Placement. A conductor that starts
+gives every agent this long before it counts silence.
 """,
     ),
     cfg.FloatOpt(
@@ -22,8 +23,10 @@ refused and its free stock is reserved in Placement.
         min=0.1,
         max=20.0,
         help="""
-Seconds between two looks for unfinished work. Together with *lease_seconds*
-it must stay below the 30 s after its deadline in which every operation ends.
+Seconds between two looks for unfinished work. Every operation ends within 30 s
+after its deadline, also when its conductor dies: *lease_seconds*, this and the
+5 s that an agent has to answer must not be more together, or the conductor
+does not start.
 """,
     ),
     cfg.FloatOpt(
@@ -33,7 +36,7 @@ it must stay below the 30 s after its deadline in which every operation ends.
         max=25.0,
         help="""
 Seconds after which another conductor may take over the work of one that does
-not extend its lease.
+not extend its lease. See *reconcile_interval* for how long it may be.
 """,
     ),
     cfg.FloatOpt(

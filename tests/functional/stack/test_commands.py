@@ -14,6 +14,8 @@ _WRONG = (
     ('api', 'api', 'auth_strategy', 'none'),
     ('api', 'DEFAULT', 'transport_url', 'pigeon://'),
     ('conductor', 'conductor', 'lease_seconds', '-1'),
+    # With the lease more than the 30 s of a take-over.
+    ('conductor', 'conductor', 'reconcile_interval', '19'),
     ('conductor', 'conductor', 'wipe_public', 'gently'),
     ('conductor', 'placement', 'layout', 'round'),
     ('conductor', 'DEFAULT', 'transport_url', 'pigeon://'),
