@@ -100,17 +100,15 @@ def list_page(
     sort_dir: str = 'asc',
 ) -> list[nouns.Bitstream]:
     """``project_id``: what that project may use; leave it out for all."""
+    asked = dict(filters)
     query = sa.select(models.Bitstream)
-    for name, value in filters.items():
-        query = query.where(
-            _visible(value)
-            if name == 'project_id'
-            else getattr(models.Bitstream, name) == value
-        )
+    if 'project_id' in asked:
+        query = query.where(_visible(asked.pop('project_id')))
     rows = engine.page(
         ctx,
         query,
         models.Bitstream,
+        where=[getattr(models.Bitstream, k) == v for k, v in asked.items()],
         limit=limit,
         marker=marker,
         sort_key=getattr(models.Bitstream, sort_key),

@@ -256,18 +256,19 @@ def list_page(
     sort_key: str = 'created_at',
     sort_dir: str = 'desc',
 ) -> list[nouns.Claim]:
+    asked = dict(filters)
     query: Any = _QUERY
-    for name, value in filters.items():
-        column = (
-            models.Host.hostname
-            if name == 'hostname'
-            else getattr(_CLAIM, name)
-        )
-        query = query.where(column == value)
+    if 'project_id' in asked:
+        query = query.where(_CLAIM.project_id == asked.pop('project_id'))
+    columns = {'hostname': models.Host.hostname}
     rows = engine.page(
         ctx,
         query,
         _CLAIM,
+        where=[
+            columns.get(name, getattr(_CLAIM, name, None)) == value
+            for name, value in asked.items()
+        ],
         limit=limit,
         marker=marker,
         sort_key=getattr(_CLAIM, sort_key),

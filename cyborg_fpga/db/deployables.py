@@ -159,13 +159,11 @@ def list_page(
     sort_key: str = 'created_at',
     sort_dir: str = 'asc',
 ) -> list[nouns.Deployable]:
-    query = _QUERY
-    for name, value in filters.items():
-        query = query.where(_column(name) == value)
     rows = engine.page(
         ctx,
-        query,
+        _QUERY,
         models.Deployable,
+        where=[_column(name) == value for name, value in filters.items()],
         limit=limit,
         marker=marker,
         sort_key=_column(sort_key),

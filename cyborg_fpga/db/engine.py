@@ -2,6 +2,7 @@
 
 import datetime
 from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 from typing import cast
 from typing import ParamSpec
@@ -190,6 +191,7 @@ def page(
     query: Any,
     row: Any,
     *,
+    where: Sequence[Any],
     limit: int,
     marker: str | None,
     sort_key: Any,
@@ -197,8 +199,11 @@ def page(
 ) -> list[Any]:
     """One page of *query*, ordered by *sort_key* and then by row id.
 
+    :param query: All that the caller may see.
     :param row: The table's class, with columns ``id`` and ``uuid``.
-    :param marker: uuid of the last row of the page before.
+    :param where: What it asks for of that.
+    :param marker: uuid of the last row of the page before; it may have
+        changed since, so that it is not asked for any more.
     :param sort_key: A column without NULLs.
     :raises errors.InvalidInput: There is no such marker.
     """
@@ -212,5 +217,6 @@ def page(
         here = sa.tuple_(sort_key, row.id)
         there = sa.tuple_(sa.literal(last[0]), sa.literal(last[1]))
         query = query.where(here > there if up else here < there)
+    query = query.where(*where)
     order = (sort_key, row.id) if up else (sort_key.desc(), row.id.desc())
     return list(ctx.session.execute(query.order_by(*order).limit(limit)))

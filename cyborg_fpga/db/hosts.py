@@ -57,13 +57,11 @@ def list_page(
     sort_dir: str = 'asc',
 ) -> list[nouns.Host]:
     """Hosts in pages; *marker* is a host's uuid."""
-    query = sa.select(models.Host)
-    for name, value in filters.items():
-        query = query.where(getattr(models.Host, name) == value)
     rows = engine.page(
         ctx,
-        query,
+        sa.select(models.Host),
         models.Host,
+        where=[getattr(models.Host, k) == v for k, v in filters.items()],
         limit=limit,
         marker=marker,
         sort_key=getattr(models.Host, sort_key),

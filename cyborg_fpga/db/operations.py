@@ -238,15 +238,18 @@ def list_page(
         'hostname': models.Host.hostname,
         'deployable_uuid': _REGION.uuid,
     }
+    asked = dict(filters)
     query: Any = _QUERY
-    for name, value in filters.items():
-        query = query.where(
-            columns.get(name, getattr(_OP, name, None)) == value
-        )
+    if 'project_id' in asked:
+        query = query.where(_OP.project_id == asked.pop('project_id'))
     rows = engine.page(
         ctx,
         query,
         _OP,
+        where=[
+            columns.get(name, getattr(_OP, name, None)) == value
+            for name, value in asked.items()
+        ],
         limit=limit,
         marker=marker,
         sort_key=getattr(_OP, sort_key),

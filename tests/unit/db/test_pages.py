@@ -119,6 +119,23 @@ class TestPages(PagesTest):
             marker=mine.uuid,
         )
 
+    def test_marker_that_left_the_filter_still_says_where_to_go_on(self):
+        asked = {
+            'filters': {'state': 'claiming', 'hostname': base.HOST},
+            'sort_dir': 'asc',
+        }
+        every = claims.list_page(self.ctx, limit=9, **asked)
+        first = claims.list_page(self.ctx, limit=2, **asked)
+        claims.start_release(self.ctx, first[-1].uuid)
+        rest = claims.list_page(
+            self.ctx, limit=9, marker=first[-1].uuid, **asked
+        )
+        self.assertGreater(len(rest), 2)
+        self.assertEqual(
+            [claim.uuid for claim in every],
+            [claim.uuid for claim in [*first, *rest]],
+        )
+
     def test_every_filter_finds_what_it_names_and_nothing_else(self):
         for module in _QUERIES:
             row = module.list_page(self.ctx, filters={}, limit=1)[0]
