@@ -20,6 +20,7 @@ from cyborg_fpga import context
 from cyborg_fpga import errors
 from cyborg_fpga.db import engine
 from tests.fixtures import database
+from tests.fixtures import folders
 from tests.functional.db import tasks
 
 WORKERS = 8
@@ -89,7 +90,7 @@ def _processes() -> Any:
     import everything for themselves.
     """
     # Its socket must outlive the temporary directory of the first test.
-    with mock.patch.object(tempfile, 'tempdir', '/tmp'):
+    with mock.patch.object(tempfile, 'tempdir', str(folders.own())):
         util.get_temp_dir()
     start = multiprocessing.get_context('forkserver')
     start.set_forkserver_preload([__name__])
