@@ -13,6 +13,7 @@ import dataclasses
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,10 @@ from collections.abc import Sequence
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 ROOT = FOLDER.parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tests.fixtures import folders  # noqa: E402 (Python looks beside us only)
+
 #: What a test needs of the tree.
 COPIED = ('cyborg_fpga', 'tests', 'etc', 'setup.cfg', 'pyproject.toml')
 AT_A_TIME = 2
@@ -80,6 +85,7 @@ def run(tree: pathlib.Path, *argv: str) -> subprocess.CompletedProcess[str]:
     :raises Wrong: It took longer than LIMIT.
     """
     env = {**os.environ, 'PYTHONPATH': str(tree), 'PYTHONWARNINGS': 'ignore'}
+    env['TMPDIR'] = folders.BASE
     # Not the repository that the copies may lie in.
     env['GIT_CEILING_DIRECTORIES'] = str(tree.parent)
     try:
@@ -165,6 +171,8 @@ def main(names: Sequence[str]) -> int:
         for path in sorted(FOLDER.glob('*.patch'))
         if not names or path.stem in names
     ]
+    # So that the copies go, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     counts = {'ok': 0, 'FAILED': 0, 'skipped': 0}
     mutations = []
     for path in paths:
