@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from oslo_log import log as logging
+from oslo_utils import uuidutils
 
 from cyborg_fpga import errors
 from cyborg_fpga import killpoints
@@ -372,5 +373,6 @@ def _accepted(operation: model.Operation) -> journal.Entry:
             fence=operation.fence,
             step=journal.Stage.ACCEPTED.value,
         ),
+        attempt=uuidutils.generate_uuid(),
         accepted_at=time.time(),
     )

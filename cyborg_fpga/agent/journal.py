@@ -56,6 +56,9 @@ class Entry(model.Wire):
     :ivar expected: What read-back must show; set before ``programming``.
     :ivar telling: Read-back showed something else before, so that finding
         *expected* now proves that the card was programmed.
+    :ivar attempt: With which the conductor is asked for leave. It stays the
+        same as long as the entry: an agent that restarts before the first
+        byte asks again as the same, and after it never asks.
     :ivar delivered: A conductor has confirmed the outcome.
     """
 
@@ -64,6 +67,7 @@ class Entry(model.Wire):
     stage: Stage = Stage.ACCEPTED
     expected: str | None = None
     telling: bool = False
+    attempt: str | None = None
     delivered: bool = False
     accepted_at: float = 0.0
     finished_at: float = 0.0

@@ -235,7 +235,10 @@ class Work:
             task.check()
             try:
                 self._conductor.begin(
-                    context.service(), operation.uuid, operation.fence
+                    context.service(),
+                    operation.uuid,
+                    operation.fence,
+                    attempt=task.entry.attempt,
                 )
                 break
             except _REFUSED as exc:
@@ -243,8 +246,8 @@ class Work:
                     model.Cause.STALE, exc.message
                 ) from exc
             except (errors.FPGAError, messaging.MessagingException) as exc:
-                # It may have been heard all the same: asking again gives
-                # the same leave, or none and then nothing is touched.
+                # It may have been heard all the same: the same attempt is
+                # given the same leave, or none and then nothing is touched.
                 LOG.warning('No leave yet for %s: %s', operation.uuid, exc)
             task.stopping.wait(wait)
             wait = min(wait * 2, _LAST_RETRY)

@@ -91,9 +91,13 @@ class Manager:
 
     @_expected
     def begin(
-        self, ctx: context.RequestContext, uuid: str, fence: int
+        self,
+        ctx: context.RequestContext,
+        uuid: str,
+        fence: int,
+        attempt: str | None = None,
     ) -> None:
-        operations.begin(ctx, uuid, fence)
+        operations.begin(ctx, uuid, fence, attempt=attempt)
 
     @_expected
     def progress(

@@ -199,6 +199,8 @@ class Operation(_Row, Base):
     user_id: orm.Mapped[str | None] = orm.mapped_column(sa.String(64))
     state: orm.Mapped[str] = orm.mapped_column(sa.String(16), index=True)
     fence: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
+    # Who began it may ask for leave again; nobody else may.
+    attempt: orm.Mapped[str | None] = orm.mapped_column(sa.String(36))
     image_uuid: orm.Mapped[str | None] = orm.mapped_column(sa.String(36))
     image_hash_algo: orm.Mapped[str | None] = orm.mapped_column(sa.String(16))
     image_hash_value: orm.Mapped[str | None] = orm.mapped_column(

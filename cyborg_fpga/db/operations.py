@@ -134,22 +134,39 @@ def _refuse_strangers(
 
 
 @engine.writer
-def begin(ctx: context.RequestContext, uuid: str, fence: int) -> None:
-    """Let the agent write to the card, once.
+def begin(
+    ctx: context.RequestContext,
+    uuid: str,
+    fence: int,
+    *,
+    attempt: str | None = None,
+) -> None:
+    """Let one attempt of the agent write to the card.
 
-    :raises errors.StaleFence: It has begun, ended or was given up before.
+    :param attempt: Told the same again as long as the operation runs, since
+        an answer may be lost; None: told once.
+    :raises errors.StaleFence: Another has begun it, or it has ended or was
+        given up.
     """
+    new = _OP.state == model.OperationState.PENDING.value
+    mine = sa.and_(
+        _OP.state == model.OperationState.RUNNING.value,
+        # SQL: what is NULL equals nothing.
+        _OP.attempt == sa.literal(attempt, _OP.attempt.type),
+    )
     current = sa.select(_REGION.fence).where(_REGION.id == _OP.deployable_id)
     if not engine.change(
         ctx,
         sa.update(_OP)
         .where(_OP.uuid == uuid)
         .where(_OP.fence == fence)
-        .where(_OP.state == model.OperationState.PENDING.value)
+        .where(sa.or_(new, mine))
         .where(_OP.deadline > clock.now())
         .where(_OP.fence == current.scalar_subquery())
         .values(
-            state=model.OperationState.RUNNING.value, started_at=clock.now()
+            state=model.OperationState.RUNNING.value,
+            attempt=attempt,
+            started_at=sa.func.coalesce(_OP.started_at, clock.now()),
         ),
     ):
         raise errors.StaleFence(operation=uuid, fence=fence)

@@ -53,14 +53,23 @@ class ConductorAPI:
         return fences
 
     def begin(
-        self, ctx: context.RequestContext, uuid: str, fence: int
+        self,
+        ctx: context.RequestContext,
+        uuid: str,
+        fence: int,
+        *,
+        attempt: str | None = None,
     ) -> None:
-        """Ask leave to write to the card, once per operation.
+        """Ask leave to write to the card, for one attempt per operation.
 
-        :raises errors.StaleFence: The operation ended, was given up, or is
-            not known: do not touch the card.
+        Safe to repeat with the same *attempt*, while no byte was written.
+
+        :raises errors.StaleFence: The operation ended, was given up, is not
+            known, or another attempt has begun: do not touch the card.
         """
-        self._client.call(ctx, 'begin', uuid=uuid, fence=fence)
+        self._client.call(
+            ctx, 'begin', uuid=uuid, fence=fence, attempt=attempt
+        )
 
     def progress(
         self, ctx: context.RequestContext, status: model.OperationStatus

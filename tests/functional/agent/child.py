@@ -29,8 +29,8 @@ class Conductor:
     def __init__(self, address):
         self._address = address
 
-    def begin(self, ctx, uuid, fence):
-        self._call('begin', uuid, fence)
+    def begin(self, ctx, uuid, fence, *, attempt):
+        self._call('begin', uuid, fence, attempt)
 
     def progress(self, ctx, status):
         self._call('progress', status.to_wire())

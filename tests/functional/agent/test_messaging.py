@@ -30,8 +30,8 @@ class Endpoint:
         self._conductor = conductor
 
     @messaging.expected_exceptions(errors.FPGAError)
-    def begin(self, ctx, uuid, fence):
-        self._conductor.begin(ctx, uuid, fence)
+    def begin(self, ctx, uuid, fence, attempt):
+        self._conductor.begin(ctx, uuid, fence, attempt=attempt)
 
     def progress(self, ctx, status):
         self._conductor.progress(ctx, model.OperationStatus.from_wire(status))

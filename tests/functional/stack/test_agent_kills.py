@@ -11,7 +11,7 @@ from tests.functional.stack import base
 _DEADLINE = 20
 
 #: How a claim ends whose programming is cut there; no entry: it is ready.
-_FAILS = {'begun': 'stale', 'journalled_programming': 'interrupted'}
+_FAILS = {'journalled_programming': 'interrupted'}
 #: What a wipe never meets.
 _OF_PROGRAMS = ('fetched', 'verified')
 

@@ -3,6 +3,7 @@
 import concurrent.futures
 import dataclasses
 import signal
+import uuid
 
 from cyborg_fpga import context
 from cyborg_fpga import errors
@@ -152,8 +153,11 @@ class MessageTest(base.StackTest):
         )
         mine = self.operation(claim)
         for fence in (mine.fence, mine.fence + 1):
-            with self.assertRaises(errors.StaleFence):
-                self.conductors.begin(_CTX, mine.uuid, fence)
+            for attempt in (None, str(uuid.uuid4())):
+                with self.assertRaises(errors.StaleFence):
+                    self.conductors.begin(
+                        _CTX, mine.uuid, fence, attempt=attempt
+                    )
         self.stack.claim_in(claim['uuid'], 'ready')
         with self.assertRaises(errors.StaleFence):
             self.conductors.begin(_CTX, mine.uuid, mine.fence)

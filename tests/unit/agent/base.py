@@ -4,6 +4,7 @@ import pathlib
 import tempfile
 import threading
 import time
+import uuid
 
 from oslotest import base
 
@@ -72,7 +73,7 @@ class ExecutorTest(base.BaseTestCase):
             ),
             stage=stage,
             accepted_at=time.time(),
-            **values,
+            **{'attempt': str(uuid.uuid4()), **values},
         )
         state.write(entry)
         state.close()

@@ -148,12 +148,16 @@ class Conductor:
         self.reports = []
         self.fences = {}
         self.on_begin = lambda uuid: None
+        self.on_begun = lambda uuid: None  # it has been given leave
+        self.attempts = {}
 
-    def begin(self, ctx, uuid, fence):
+    def begin(self, ctx, uuid, fence, *, attempt=None):
         self._called('begin', uuid)
         self.on_begin(uuid)
-        if uuid in self.ended:
+        known = self.attempts.setdefault(uuid, attempt)
+        if uuid in self.ended or attempt is None or known != attempt:
             raise errors.StaleFence(operation=uuid, fence=fence)
+        self.on_begun(uuid)
 
     def progress(self, ctx, status):
         self.calls.append(('progress', status.step, status.progress))

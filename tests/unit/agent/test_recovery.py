@@ -31,6 +31,25 @@ class RecoveryTest(base.ExecutorTest):
         self.assertEqual(3, len(self.cards.acts()))
         self.assertEqual(3, self.conductor.count('begin'))
 
+    def test_operation_that_was_given_leave_before_is_taken_up(self):
+        operation = fakes.program(self.images)
+        self.left(operation, Stage.VERIFYING, attempt='one')
+        self.conductor.attempts[operation.uuid] = 'one'
+        self.assertTrue(self.recovered(operation).succeeded)
+        self.assertEqual(1, len(self.cards.acts()))
+
+    def test_leave_given_to_a_lost_journal_is_not_for_the_next(self):
+        operation = fakes.program(self.images)
+        self.run_to_end(operation)
+        self.stop()
+        (entry,) = (self.path / 'state' / 'operations').iterdir()
+        entry.unlink()
+        self.start().run(operation)
+        outcomes = self.conductor.outcomes[operation.uuid]
+        fakes.wait_for(lambda: len(outcomes) == 2)
+        self.assertEqual(model.Cause.STALE, outcomes[-1].cause)
+        self.assertEqual(1, len(self.cards.acts()))
+
     def test_operation_given_up_meanwhile_touches_nothing(self):
         operation = fakes.program(self.images)
         self.left(operation, Stage.ACCEPTED)

@@ -122,6 +122,20 @@ class ProgramTest(base.ExecutorTest):
         self.assertTrue(outcome.succeeded)
         self.assertEqual(3, self.conductor.on_begin.call_count)
 
+    def test_leave_whose_answer_was_lost_is_given_again(self):
+        lost = [messaging.MessagingTimeout(), messaging.MessagingTimeout()]
+
+        def answer(_uuid):
+            if lost:
+                raise lost.pop()
+
+        self.conductor.on_begun = answer
+        with mock.patch.object(work, '_FIRST_RETRY', 0.01):
+            outcome = self.run_to_end(fakes.program(self.images))
+        self.assertTrue(outcome.succeeded, outcome)
+        self.assertEqual(3, self.conductor.count('begin'))
+        self.assertEqual(1, len(self.cards.acts()))
+
     def test_nobody_gives_leave_before_the_deadline(self):
         self.conductor.on_begin = mock.Mock(
             side_effect=messaging.MessagingTimeout()

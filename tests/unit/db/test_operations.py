@@ -160,11 +160,12 @@ class TestBegin(base.DatabaseTest):
         self.found = self.stored()
         self.mine = self.operation(self.found)
 
-    def _begin(self, *, fence=None):
+    def _begin(self, *, fence=None, attempt=None):
         operations.begin(
             self.ctx,
             self.mine.uuid,
             self.mine.fence if fence is None else fence,
+            attempt=attempt,
         )
 
     def _state(self):
@@ -180,6 +181,26 @@ class TestBegin(base.DatabaseTest):
     def test_it_begins_once(self):
         self._begin()
         self.assertRaises(errors.StaleFence, self._begin)
+
+    def test_attempt_that_began_it_is_told_so_again(self):
+        self._begin(attempt='one')
+        began = operations.get(self.ctx, self.mine.uuid).started_at
+        self._begin(attempt='one')
+        self.assertIs(State.RUNNING, self._state())
+        self.assertEqual(
+            began, operations.get(self.ctx, self.mine.uuid).started_at
+        )
+
+    def test_another_attempt_does_not_begin_it(self):
+        self._begin(attempt='one')
+        for attempt in ('two', None):
+            self.assertRaises(errors.StaleFence, self._begin, attempt=attempt)
+        self._begin(attempt='one')
+
+    def test_attempt_that_began_it_is_refused_once_it_ended(self):
+        self._begin(attempt='one')
+        self.finish(self.mine, cause=model.Cause.TIMEOUT)
+        self.assertRaises(errors.StaleFence, self._begin, attempt='one')
 
     def test_another_fence_does_not_begin_it(self):
         fence = self.mine.fence

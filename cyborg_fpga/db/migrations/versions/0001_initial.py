@@ -262,6 +262,7 @@ def upgrade() -> None:
         sa.Column('user_id', sa.String(length=64), nullable=True),
         sa.Column('state', sa.String(length=16), nullable=False),
         sa.Column('fence', sa.BigInteger(), nullable=False),
+        sa.Column('attempt', sa.String(length=36), nullable=True),
         sa.Column('image_uuid', sa.String(length=36), nullable=True),
         sa.Column('image_hash_algo', sa.String(length=16), nullable=True),
         sa.Column('image_hash_value', sa.String(length=128), nullable=True),
