@@ -82,6 +82,7 @@ class Deployable:
     :ivar bitstream_id: Image that is loaded, where we loaded it.
     :ivar bitstream_private: It belongs to one project alone.
     :ivar wipe_pending: Must be wiped before it is offered again.
+    :ivar added_traits: What administrators say of it in Placement's words.
     """
 
     id: int
@@ -114,6 +115,40 @@ class Deployable:
     program_rate: float
     last_used: float
     handles: tuple[AttachHandle, ...]
+    created_at: str | None
+    updated_at: str | None
+    added_traits: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Attribute:
+    """One fact about a deployable, under Cyborg's names.
+
+    :ivar key: ``rc``: its resource class; ``trait…``: one of its traits;
+        anything else means nothing to us.
+    :ivar reported: It follows from our records; else an administrator's.
+    """
+
+    uuid: str
+    deployable_id: int
+    key: str
+    value: str
+    reported: bool
+    created_at: str | None
+    updated_at: str | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceProfile:
+    """What an instance asks for by a name.
+
+    :ivar groups: Each is for one provider: see :mod:`cyborg_fpga.profiles`.
+    """
+
+    uuid: str
+    name: str
+    description: str | None
+    groups: tuple[Mapping[str, str], ...]
     created_at: str | None
     updated_at: str | None
 

@@ -282,6 +282,7 @@ def _deployable(
         program_rate=row.program_rate,
         last_used=row.last_used,
         handles=handles,
+        added_traits=tuple(row.added_traits.split()),
         created_at=engine.iso(row.created_at),
         updated_at=engine.iso(row.updated_at),
     )

@@ -120,6 +120,27 @@ class Deployable(_Row, Base):
     )
     program_rate: orm.Mapped[float] = orm.mapped_column(sa.Double, default=5e7)
     last_used: orm.Mapped[float] = orm.mapped_column(sa.Double, default=0.0)
+    # Those among its attributes that administrators made, in order.
+    added_traits: orm.Mapped[str] = orm.mapped_column(sa.Text, default='')
+
+
+class Attribute(_Row, Base):
+    """*reported*: kept as the records say; else an administrator's."""
+
+    __tablename__ = 'attributes'
+    deployable_id: orm.Mapped[int] = orm.mapped_column(
+        sa.ForeignKey('deployables.id'), index=True
+    )
+    key: orm.Mapped[str] = orm.mapped_column(sa.String(255))
+    value: orm.Mapped[str] = orm.mapped_column(sa.Text)
+    reported: orm.Mapped[bool] = orm.mapped_column(sa.Boolean, default=False)
+
+
+class DeviceProfile(_Row, Base):
+    __tablename__ = 'device_profiles'
+    name: orm.Mapped[str] = orm.mapped_column(sa.String(255), unique=True)
+    description: orm.Mapped[str | None] = orm.mapped_column(sa.Text)
+    groups: orm.Mapped[str] = orm.mapped_column(sa.Text)
 
 
 class Claim(_Row, Base):

@@ -61,6 +61,21 @@ def upgrade() -> None:
         mysql_engine='InnoDB',
     )
     op.create_table(
+        'device_profiles',
+        sa.Column('name', sa.String(length=255), nullable=False),
+        sa.Column('description', sa.Text(), nullable=True),
+        sa.Column('groups', sa.Text(), nullable=False),
+        sa.Column('id', sa.Integer(), nullable=False),
+        sa.Column('uuid', sa.String(length=36), nullable=False),
+        sa.Column('created_at', sa.DateTime(), nullable=True),
+        sa.Column('updated_at', sa.DateTime(), nullable=True),
+        sa.PrimaryKeyConstraint('id'),
+        sa.UniqueConstraint('name'),
+        sa.UniqueConstraint('uuid'),
+        mysql_charset='utf8mb4',
+        mysql_engine='InnoDB',
+    )
+    op.create_table(
         'hosts',
         sa.Column('hostname', sa.String(length=255), nullable=False),
         sa.Column('status', sa.String(length=16), nullable=False),
@@ -181,6 +196,7 @@ def upgrade() -> None:
         sa.Column('program_fixed', sa.Double(), nullable=False),
         sa.Column('program_rate', sa.Double(), nullable=False),
         sa.Column('last_used', sa.Double(), nullable=False),
+        sa.Column('added_traits', sa.Text(), nullable=False),
         sa.Column('id', sa.Integer(), nullable=False),
         sa.Column('uuid', sa.String(length=36), nullable=False),
         sa.Column('created_at', sa.DateTime(), nullable=True),
@@ -250,6 +266,31 @@ def upgrade() -> None:
     op.create_index(
         op.f('ix_attach_handles_deployable_id'),
         'attach_handles',
+        ['deployable_id'],
+        unique=False,
+    )
+    op.create_table(
+        'attributes',
+        sa.Column('deployable_id', sa.Integer(), nullable=False),
+        sa.Column('key', sa.String(length=255), nullable=False),
+        sa.Column('value', sa.Text(), nullable=False),
+        sa.Column('reported', sa.Boolean(), nullable=False),
+        sa.Column('id', sa.Integer(), nullable=False),
+        sa.Column('uuid', sa.String(length=36), nullable=False),
+        sa.Column('created_at', sa.DateTime(), nullable=True),
+        sa.Column('updated_at', sa.DateTime(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ['deployable_id'],
+            ['deployables.id'],
+        ),
+        sa.PrimaryKeyConstraint('id'),
+        sa.UniqueConstraint('uuid'),
+        mysql_charset='utf8mb4',
+        mysql_engine='InnoDB',
+    )
+    op.create_index(
+        op.f('ix_attributes_deployable_id'),
+        'attributes',
         ['deployable_id'],
         unique=False,
     )
