@@ -29,6 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     'killpoints': set(),
     'osc': set(),
     'nouns': {'model'},
+    'profiles': {'errors'},
     'context': {'errors', 'policies'},
     'policy': {'context', 'errors', 'policies'},
     'bitstream': {'errors', 'model'},
@@ -37,8 +38,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     'drivers': {'bitstream', 'errors', 'model'},
     'rpc': {'context', 'errors', 'model'},
     'agent': BASE | {'bitstream', 'clients', 'drivers', 'killpoints', 'rpc'},
-    'conductor': BASE | {'bitstream', 'clients', 'db', 'killpoints', 'rpc'},
-    'api': BASE | {'clients.glance', 'db', 'policies', 'policy', 'rpc'},
+    'conductor': BASE
+    | {'bitstream', 'clients', 'db', 'killpoints', 'profiles', 'rpc'},
+    'api': BASE
+    | {'clients.glance', 'db', 'policies', 'policy', 'profiles', 'rpc'},
 }
 
 #: Where the parts are put together: these may import whatever they need.
