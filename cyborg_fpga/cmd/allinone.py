@@ -8,6 +8,7 @@ them and ends.
 
 import argparse
 import json
+import os
 import pathlib
 import select
 import shlex
@@ -138,11 +139,16 @@ class AllInOne:
             'cyborg_fpga.cmd.simulator',
             'run',
             str(self.folder / 'host'),
+            f'--parent={os.getpid()}',
         ]
         if self._scenario is not None:
             command += ['--scenario', str(self._scenario)]
         return subprocess.Popen(  # noqa: S603 (our own module)
-            command, stdout=subprocess.PIPE, text=True
+            command,
+            stdout=subprocess.PIPE,
+            text=True,
+            # Ctrl-C is for the parent, whose agent still needs the cards.
+            start_new_session=True,
         )
 
     def _await_cards(self, cards: subprocess.Popen[str]) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import pathlib
 import re
 import signal
@@ -14,6 +15,8 @@ from cyborg_fpga.simulator import faults
 from cyborg_fpga.simulator import samples
 from cyborg_fpga.simulator import scenario
 from cyborg_fpga.simulator import server
+
+_PARENT_POLL_SECONDS = 1.0
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -45,6 +48,12 @@ def _parser() -> argparse.ArgumentParser:
         type=pathlib.Path,
         help='which cards to build; without it two PAC_A10 and a PAC_D5005 '
         'with four VFs',
+    )
+    run.add_argument(
+        '--parent',
+        type=int,
+        metavar='PID',
+        help='end, too, when this process, which started it, has ended',
     )
     run.set_defaults(run=_run)
     show = commands.add_parser('show', help='print the cards as JSON')
@@ -105,7 +114,9 @@ def _run(arguments: argparse.Namespace) -> int:
     host = server.Host(arguments.directory, wanted)
     host.start()
     print('ready', flush=True)
-    ended.wait()
+    while not ended.wait(_PARENT_POLL_SECONDS):
+        if arguments.parent not in (None, os.getppid()):
+            break
     host.stop()
     return 0
 

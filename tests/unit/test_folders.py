@@ -1,5 +1,6 @@
 """What the tests keep in temporary folders goes, however they end."""
 
+import os
 import pathlib
 import signal
 import subprocess
@@ -36,16 +37,29 @@ class TestFolders(base.BaseTestCase):
         self.addCleanup(self.end, process)
         return process, pathlib.Path(process.stdout.readline().strip())
 
-    def end(self, process, number=signal.SIGKILL):
-        process.send_signal(number)
+    def grandchild(self, folder):
+        """What a test process with that folder starts."""
+        process = subprocess.Popen(
+            ['sleep', '600'], env={**os.environ, 'TMPDIR': str(folder)}
+        )
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
+
+    def end(self, process):
+        process.kill()
         process.communicate()
 
     def test_a_killed_process_leaves_nothing_to_the_next(self):
         killed, left = self.child()
         _, living = self.child()
+        orphan = self.grandchild(left)
+        other = self.grandchild(pathlib.Path(self.base))
         self.end(killed)
         self.assertTrue((left / 'file').exists())
         mine = folders.own(self.base)
+        self.assertEqual(-signal.SIGKILL, orphan.wait(60))
+        self.assertIsNone(other.poll())
         self.assertEqual(
             {living, mine}, set(pathlib.Path(self.base).iterdir())
         )
