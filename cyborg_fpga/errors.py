@@ -5,6 +5,7 @@
     |   +-- BadBitstream                 a file that is not what it says
     |   +-- DoesNotFit                   a good file for another region
     +-- Forbidden                   403
+    |   +-- ServiceTokenRequired         a user did what only Nova may do
     +-- NotFound                    404
     +-- MethodNotAllowed            405
     +-- NotAcceptable               406
@@ -75,6 +76,14 @@ class Forbidden(FPGAError):
     http_status = 403
     code = 'fpga.forbidden'
     template = 'Access was denied to the following resource: {rule}'
+
+
+class ServiceTokenRequired(Forbidden):
+    code = 'fpga.service_token_required'
+    template = (
+        'This operation requires a service token. Use the Compute API to '
+        'manage instance accelerators.'
+    )
 
 
 class NotFound(FPGAError):

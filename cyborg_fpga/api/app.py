@@ -23,6 +23,7 @@ def make_app(conf: cfg.ConfigOpts, transport: messaging.Transport) -> Any:
 
     The database must have been configured with ``db.engine.configure``.
     """
+    auth.register_opts(conf)
     services = handler.Services(
         conf=conf,
         conductor=conductor.ConductorAPI(

@@ -21,7 +21,8 @@ class TestNoAuth(base.BaseTestCase):
 
         headers['X-Auth-Token'] = token
         req = webob.Request.blank('/v2/x', headers=headers)
-        status = req.get_response(auth.NoAuth(application)).status_int
+        wrapped = auth.NoAuth(application, ['service'])
+        status = req.get_response(wrapped).status_int
         return status, {
             name.removeprefix('HTTP_'): seen[name]
             for name in seen
@@ -65,6 +66,25 @@ class TestNoAuth(base.BaseTestCase):
             set(identity),
         )
 
+    def test_a_service_token_brings_its_roles(self):
+        status, identity = self.identity(
+            'u', **{'X-Service-Token': 'nova:service:admin,service'}
+        )
+        self.assertEqual(200, status)
+        self.assertEqual('u', identity['X_USER_ID'])
+        self.assertEqual('member,reader', identity['X_ROLES'])
+        self.assertEqual('admin,service', identity['X_SERVICE_ROLES'])
+
+    def test_a_service_token_of_no_service_is_unauthorized(self):
+        for token in ('', 'admin', 'u:p:member', 'nova:service:'):
+            with self.subTest(token):
+                status, _ = self.identity('u', **{'X-Service-Token': token})
+                self.assertEqual(401, status)
+        status, _ = self.identity(
+            '', **{'X-Service-Token': 'nova:service:service'}
+        )
+        self.assertEqual(401, status)
+
     def test_no_user_is_unauthorized(self):
         for token in ('', ':p:admin'):
             self.assertEqual(401, self.identity(token)[0])
@@ -79,6 +99,7 @@ class TestKeystone(base.BaseTestCase):
         conf = cfg.ConfigOpts()
         options.register_opts(conf)
         conf([], default_config_files=[str(path / 'x.conf')])
+        auth.register_opts(conf)
         application = auth.protect(webob.Response('reached'), conf)
         for path, status in (
             ('/', 200),
