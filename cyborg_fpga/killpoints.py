@@ -39,6 +39,9 @@ CONDUCTOR = (
     'release_freed',
 )
 
+#: The conductor's, when it tells Placement of a host.
+PLACEMENT = ('placement_untold', 'placement_told')
+
 
 def reached(point: str) -> None:
     """Die here by SIGKILL if the environment names *point*."""

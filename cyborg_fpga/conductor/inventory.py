@@ -7,15 +7,19 @@ comparison, and not at all where nothing changed.
 import dataclasses
 import hashlib
 import json
+import random
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
 from oslo_config import cfg
 from oslo_log import log as logging
+from oslo_utils import uuidutils
 
 from cyborg_fpga import context
 from cyborg_fpga import errors
+from cyborg_fpga import killpoints
 from cyborg_fpga import model
 from cyborg_fpga import nouns
 from cyborg_fpga.clients import placement
@@ -27,9 +31,13 @@ from cyborg_fpga.db import reports
 
 LOG = logging.getLogger(__name__)
 
-# Two conductors may write one host at a time; the one with older records
-# sees so afterwards and writes again.
+# Records may change while Placement is told of them; then it is told again.
 _ROUNDS = 5
+
+# Longer than one that was killed has the turn, a conductor waits this long
+# for another that tells Placement of the same host, looking this often.
+_PATIENCE_SECONDS = 10.0
+_LOOK_SECONDS = 0.05
 
 
 class Inventory:
@@ -42,6 +50,7 @@ class Inventory:
         self._placement = client
         self._locks: dict[str, threading.Lock] = {}
         self._guard = threading.Lock()
+        self._teller = uuidutils.generate_uuid()
 
     def report(
         self, ctx: context.RequestContext, report: model.HostReport
@@ -69,46 +78,65 @@ class Inventory:
         """Make Placement's tree of a host what our records say.
 
         Asks Placement nothing when what it was last told is still right.
+        One conductor at a time does this for a host: what one that is slow
+        writes from older records would stay there if it died of it. So this
+        may block for *lease_seconds* after another was killed amid it.
 
         :param force: Compare with Placement all the same.
         :param leaving: A claim whose allocation is about to go: what it has
             of deployables that cannot be offered is reserved already.
         :returns: Whether Placement had to be asked.
-        :raises errors.ServiceUnavailable: Placement is away; the host stays
-            marked, the reconciler tries again.
+        :raises errors.ServiceUnavailable: Placement is away, or another has
+            not ended; the host stays marked, the reconciler tries again.
         """
+        asked = False
         with self._lock(hostname):
             try:
-                for done in range(_ROUNDS):
-                    if not self._sync_once(
-                        ctx, hostname, force=force, leaving=leaving
+                for _ in range(_ROUNDS):
+                    told = self._await_turn(ctx, hostname)
+                    wanted = self._arrange(ctx, hostname, leaving)
+                    digest = _digest(wanted)
+                    if force or told != digest:
+                        force, asked = False, True
+                        self._write(ctx, hostname, wanted)
+                    if hosts.finish_telling(
+                        ctx, hostname, self._teller, digest
                     ):
-                        return bool(done)
-                    force = False
-                return True
+                        return asked
             except errors.FPGAError:
-                hosts.mark_stale(ctx, hostname)
+                hosts.stop_telling(ctx, hostname, self._teller)
                 raise
+            # It is marked again and again; the reconciler goes on.
+            hosts.stop_telling(ctx, hostname, self._teller)
+            return asked
 
-    def _sync_once(
+    def _await_turn(
+        self, ctx: context.RequestContext, hostname: str
+    ) -> str | None:
+        """Begin to tell Placement of a host, as nobody else does.
+
+        :returns: What it was told last.
+        """
+        lease = self._conf.conductor.lease_seconds
+        end = time.monotonic() + lease + _PATIENCE_SECONDS
+        while True:
+            try:
+                return hosts.start_telling(ctx, hostname, self._teller, lease)
+            except errors.InUse as exc:
+                if time.monotonic() > end:
+                    raise errors.ServiceUnavailable(
+                        service='Placement', reason=exc.message
+                    ) from exc
+            time.sleep(random.uniform(0, _LOOK_SECONDS))  # noqa: S311
+
+    def _write(
         self,
         ctx: context.RequestContext,
         hostname: str,
-        *,
-        force: bool,
-        leaving: str | None,
-    ) -> bool:
-        """False: Placement had been told the same before."""
-        hosts.clear_stale(ctx, hostname)
-        wanted = self._arrange(ctx, hostname, leaving)
-        digest = _digest(wanted)
-        told = hosts.placement_digest(ctx, hostname)
-        if told == digest and not force:
-            return False
+        wanted: list[placement.Provider],
+    ) -> None:
         root = self._root(ctx, hostname)
-        # From here on Placement may hold a part of it: whatever becomes of
-        # this, the next time is compared again.
-        hosts.set_placement_digest(ctx, hostname, None)
+        killpoints.reached('placement_untold')
         try:
             writes = self._placement.sync_tree(
                 root, wanted, prefix=providers.name_prefix(hostname)
@@ -119,9 +147,8 @@ class Inventory:
             raise errors.ServiceUnavailable(
                 service='Placement', reason=exc.message
             ) from exc
-        hosts.set_placement_digest(ctx, hostname, digest)
+        killpoints.reached('placement_told')
         LOG.info('Placement: %s writes for host %s', writes, hostname)
-        return True
 
     def _arrange(
         self,

@@ -144,47 +144,121 @@ def mark_stale(
 
 @engine.reader
 def stale(ctx: context.RequestContext) -> list[str]:
-    """Names of hosts of which Placement must be told."""
+    """Names of hosts of which Placement must be told.
+
+    Also those of which somebody began to tell it and never ended.
+    """
+    given_up = sa.and_(
+        models.Host.placement_digest.is_(None),
+        models.Host.placement_teller_until < clock.now(),
+    )
     return list(
         ctx.session.execute(
             sa.select(models.Host.hostname)
-            .where(models.Host.placement_stale.is_(True))
+            .where(sa.or_(models.Host.placement_stale.is_(True), given_up))
             .order_by(models.Host.id)
         ).scalars()
     )
 
 
 @engine.writer
-def clear_stale(ctx: context.RequestContext, hostname: str) -> None:
-    """Before its records are read for Placement: later changes set it."""
+def start_telling(
+    ctx: context.RequestContext, hostname: str, teller: str, seconds: float
+) -> str | None:
+    """Let *teller*, and no other conductor, tell Placement of a host.
+
+    To be called before the records are read: what changes later marks the
+    host again. It is alone for *seconds*, and may start again meanwhile.
+    Until :func:`finish_telling` nobody knows what Placement holds.
+
+    :returns: What Placement was told last; None: nobody knows.
+    :raises errors.InUse: Another does it now.
+    :raises errors.NotFound: Unknown host.
+    """
+    alone = sa.or_(
+        models.Host.placement_teller == teller,
+        models.Host.placement_teller_until < clock.now(),
+    )
+    row = ctx.session.execute(
+        sa.select(models.Host.id, models.Host.placement_digest, alone)
+        .where(models.Host.hostname == hostname)
+        .with_for_update()
+    ).one_or_none()
+    if row is None:
+        raise errors.NotFound(kind='host', ident=hostname)
+    host_id, told, free = row
+    if not free:
+        raise errors.InUse(
+            kind='Host',
+            ident=hostname,
+            reason='another conductor tells Placement of it',
+        )
+    engine.change(
+        ctx,
+        sa.update(models.Host)
+        .where(models.Host.id == host_id)
+        .values(
+            placement_digest=None,
+            placement_stale=False,
+            placement_teller=teller,
+            placement_teller_until=clock.now() + seconds,
+        ),
+    )
+    return None if told is None else str(told)
+
+
+@engine.writer
+def finish_telling(
+    ctx: context.RequestContext, hostname: str, teller: str, digest: str
+) -> bool:
+    """Keep what Placement was told and let others tell it.
+
+    False: start again. The host was marked meanwhile, or another has told
+    Placement too, so that nobody knows whose word came last.
+    """
+    this = models.Host.hostname == hostname
+    mine = sa.and_(this, models.Host.placement_teller == teller)
+    if not engine.change(
+        ctx, sa.update(models.Host).where(mine).values(placement_digest=digest)
+    ):
+        engine.change(
+            ctx,
+            sa.update(models.Host).where(this).values(placement_digest=None),
+        )
+        return False
+    return bool(
+        engine.change(
+            ctx,
+            sa.update(models.Host)
+            .where(mine)
+            .where(models.Host.placement_stale.is_(False))
+            .values(placement_teller_until=0.0),
+        )
+    )
+
+
+@engine.writer
+def stop_telling(
+    ctx: context.RequestContext, hostname: str, teller: str
+) -> None:
+    """Let others tell Placement; *teller* could not."""
     engine.change(
         ctx,
         sa.update(models.Host)
         .where(models.Host.hostname == hostname)
-        .values(placement_stale=False),
+        .where(models.Host.placement_teller == teller)
+        .values(placement_teller_until=0.0),
     )
 
 
 @engine.reader
 def placement_digest(ctx: context.RequestContext, hostname: str) -> str | None:
-    """What :func:`set_placement_digest` kept; None: never told."""
+    """What Placement was told; None: nobody knows."""
     return ctx.session.execute(
         sa.select(models.Host.placement_digest).where(
             models.Host.hostname == hostname
         )
     ).scalar_one_or_none()
-
-
-@engine.writer
-def set_placement_digest(
-    ctx: context.RequestContext, hostname: str, digest: str | None
-) -> None:
-    engine.change(
-        ctx,
-        sa.update(models.Host)
-        .where(models.Host.hostname == hostname)
-        .values(placement_digest=digest),
-    )
 
 
 def _host(row: models.Host) -> nouns.Host:

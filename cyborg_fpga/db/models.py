@@ -52,10 +52,16 @@ class Host(_Row, Base):
     )
     # NULL makes the next report be read whole, whatever it says.
     report_digest: orm.Mapped[str | None] = orm.mapped_column(sa.String(64))
-    # What Placement was last told, and whether it must be told again.
+    # What Placement was last told (NULL: nobody knows how much of it), and
+    # whether it must be told again.
     placement_digest: orm.Mapped[str | None] = orm.mapped_column(sa.String(64))
     placement_stale: orm.Mapped[bool] = orm.mapped_column(
         sa.Boolean, default=True
+    )
+    # The one conductor that tells it, and until when it is alone.
+    placement_teller: orm.Mapped[str | None] = orm.mapped_column(sa.String(64))
+    placement_teller_until: orm.Mapped[float] = orm.mapped_column(
+        sa.Double, default=0.0
     )
     last_seen: orm.Mapped[float | None] = orm.mapped_column(sa.Double)
 

@@ -1,9 +1,12 @@
 """A report that says nothing new costs one statement and no request."""
 
+from unittest import mock
+
 import sqlalchemy as sa
 
 from cyborg_fpga import errors
 from cyborg_fpga import model
+from cyborg_fpga.conductor import inventory
 from cyborg_fpga.db import hosts
 from cyborg_fpga.db import models
 from tests.unit.conductor import base
@@ -74,3 +77,97 @@ class TestPlacement(base.ConductorTest):
         )
         self.assertEqual(['sync_tree'] * 2, self.sync())
         self.assertEqual(2, self.rooms.reserved)
+
+
+class Killed(BaseException):
+    """A process is killed there: nothing that stands behind is done."""
+
+
+class TestTwoConductors(base.ConductorTest):
+    """Both tell Placement of one host, and one of them may be killed."""
+
+    def setUp(self):
+        super().setUp()
+        self.slow = self.manager._inventory
+        self.fast = self.conductor()._inventory
+        self.slow.sync_host(self.ctx, db.HOST)
+
+    def once(self, work):
+        """Do *work* when Placement is told for the first time."""
+        todo = [work]
+        self.rooms.before['sync_tree'] = lambda: todo and todo.pop()()
+
+    def disable(self):
+        hosts.set_status(self.ctx, db.HOST, model.HostStatus.DISABLED, None)
+
+    def enable(self):
+        hosts.set_status(self.ctx, db.HOST, model.HostStatus.ENABLED, None)
+
+    def overtake(self):
+        """The slow one's turn is over; the other tells what is so now."""
+        self.expire_turn()
+        self.enable()
+        self.fast.sync_host(self.ctx, db.HOST)
+
+    def expire_turn(self):
+        self.change(models.Host, sa.true(), placement_teller_until=1.0)
+
+    def killed(self, work):
+        """Have the slow one told something new and killed by *work*."""
+        self.disable()
+        self.once(work)
+        self.assertRaises(Killed, self.slow.sync_host, self.ctx, db.HOST)
+
+    @staticmethod
+    def die(*args):
+        raise Killed
+
+    def assert_found(self):
+        """What the killed one left is seen to be incomplete."""
+        self.expire_turn()
+        self.assertEqual([db.HOST], hosts.stale(self.ctx))
+        self.fast.sync_host(self.ctx, db.HOST)
+        disabled = hosts.get(self.ctx, db.HOST).status == 'disabled'
+        self.assertEqual(2 if disabled else 0, self.rooms.reserved)
+
+    def test_other_waits_for_the_one_that_tells(self):
+        self.disable()
+        self.once(
+            lambda: self.assertRaises(
+                errors.ServiceUnavailable,
+                self.fast.sync_host,
+                self.ctx,
+                db.HOST,
+            )
+        )
+        with mock.patch.object(inventory, '_PATIENCE_SECONDS', -60):
+            self.slow.sync_host(self.ctx, db.HOST)
+        self.assertEqual(2, self.rooms.reserved)
+
+    def test_telling_that_was_cut_short_is_found(self):
+        self.killed(self.die)
+        self.assert_found()
+
+    def test_telling_that_was_cut_short_before_it_began_is_found(self):
+        self.disable()
+        with mock.patch.object(
+            inventory.Inventory, '_arrange', autospec=True, side_effect=Killed
+        ):
+            self.assertRaises(Killed, self.slow.sync_host, self.ctx, db.HOST)
+        self.assert_found()
+
+    def test_who_is_overtaken_and_killed_leaves_a_trace(self):
+        finish = hosts.finish_telling
+
+        def kill_behind(ctx, hostname, teller, digest):
+            finished = finish(ctx, hostname, teller, digest)
+            if teller == self.slow._teller:
+                raise Killed
+            return finished
+
+        with mock.patch.object(
+            hosts, 'finish_telling', autospec=True, side_effect=kill_behind
+        ):
+            self.killed(self.overtake)
+        self.assertEqual(2, self.rooms.reserved)
+        self.assert_found()

@@ -131,7 +131,7 @@ class TestRelease(base.DatabaseTest):
     def test_placement_is_told_when_handles_become_free(self):
         uuid = self.reserve(self.found)
         claims.start_release(self.ctx, uuid)
-        hosts.clear_stale(self.ctx, base.HOST)
+        hosts.start_telling(self.ctx, base.HOST, 'me', 60)
         claims.finish_release(self.ctx, uuid)
         self.assertEqual([base.HOST], hosts.stale(self.ctx))
 

@@ -30,7 +30,7 @@ class TestHeartbeat(base.DatabaseTest):
         self.assertGreater(host.last_seen, 1e9)
 
     def test_heartbeat_leaves_placement_alone(self):
-        hosts.clear_stale(self.ctx, base.HOST)
+        hosts.start_telling(self.ctx, base.HOST, 'me', 60)
         hosts.heartbeat(self.ctx, base.later(self.first))
         self.assertEqual([], hosts.stale(self.ctx))
 
@@ -57,7 +57,7 @@ class TestHeartbeat(base.DatabaseTest):
 class TestSilence(base.DatabaseTest):
     def test_silent_host_goes_down_once(self):
         self.store()
-        hosts.clear_stale(self.ctx, base.HOST)
+        hosts.start_telling(self.ctx, base.HOST, 'me', 60)
         self.assertEqual(0, hosts.mark_silent(self.ctx, 60))
         self.assertEqual(1, hosts.mark_silent(self.ctx, -1))
         self.assertEqual(0, hosts.mark_silent(self.ctx, -1))
@@ -84,7 +84,7 @@ class TestSilence(base.DatabaseTest):
 class TestOperatorsWord(base.DatabaseTest):
     def test_disabling_keeps_the_reason(self):
         self.store()
-        hosts.clear_stale(self.ctx, base.HOST)
+        hosts.start_telling(self.ctx, base.HOST, 'me', 60)
         hosts.set_status(
             self.ctx, base.HOST, model.HostStatus.DISABLED, 'new fan'
         )
@@ -127,7 +127,7 @@ class TestPlacementMarks(base.DatabaseTest):
         self.store()
         self.store(hostname='other')
         for name in (base.HOST, 'other'):
-            hosts.clear_stale(self.ctx, name)
+            hosts.start_telling(self.ctx, name, 'me', 60)
 
     def test_one_host_or_all_can_be_marked(self):
         hosts.mark_stale(self.ctx, 'other')
@@ -136,9 +136,59 @@ class TestPlacementMarks(base.DatabaseTest):
         self.assertEqual([base.HOST, 'other'], hosts.stale(self.ctx))
 
     def test_what_placement_was_told_is_kept_per_host(self):
-        hosts.set_placement_digest(self.ctx, 'other', 'abc')
-        self.assertEqual('abc', hosts.placement_digest(self.ctx, 'other'))
+        self.assertTrue(self._finish('me', 'abc'))
+        self.assertEqual('abc', hosts.placement_digest(self.ctx, base.HOST))
+        self.assertIsNone(hosts.placement_digest(self.ctx, 'other'))
+        self.assertEqual('abc', self._start('me'))
         self.assertIsNone(hosts.placement_digest(self.ctx, base.HOST))
+
+    def test_one_conductor_at_a_time_tells_placement(self):
+        self.assertRaises(errors.InUse, self._start, 'you')
+        hosts.stop_telling(self.ctx, base.HOST, 'you')
+        self.assertRaises(errors.InUse, self._start, 'you')
+        self._start('me')
+        hosts.stop_telling(self.ctx, base.HOST, 'me')
+        self._start('you')
+        self._finish('you', 'abc')
+        self._start('me')
+        self._expire_turn()
+        self._start('you')
+
+    def test_nobody_tells_of_an_unknown_host(self):
+        self.assertRaises(
+            errors.NotFound, hosts.start_telling, self.ctx, 'x', 'me', 60
+        )
+
+    def test_what_is_marked_meanwhile_is_told_by_the_same(self):
+        hosts.mark_stale(self.ctx, base.HOST)
+        self.assertFalse(self._finish('me', 'abc'))
+        self.assertRaises(errors.InUse, self._start, 'you')
+        self.assertEqual('abc', self._start('me'))
+        self.assertTrue(self._finish('me', 'abc'))
+
+    def test_who_was_overtaken_does_not_say_what_placement_holds(self):
+        self._expire_turn()
+        self._start('you')
+        self._finish('you', 'newer')
+        self.assertFalse(self._finish('me', 'older'))
+        self.assertIsNone(hosts.placement_digest(self.ctx, base.HOST))
+
+    def test_what_nobody_finished_is_stale(self):
+        self.assertEqual([], hosts.stale(self.ctx))
+        self._expire_turn()
+        self.assertEqual([base.HOST], hosts.stale(self.ctx))
+        self._finish('me', 'abc')
+        self.assertEqual([], hosts.stale(self.ctx))
+
+    def _start(self, teller):
+        return hosts.start_telling(self.ctx, base.HOST, teller, 60)
+
+    def _finish(self, teller, digest):
+        return hosts.finish_telling(self.ctx, base.HOST, teller, digest)
+
+    def _expire_turn(self):
+        here = models.Host.hostname == base.HOST
+        self.change(models.Host, here, placement_teller_until=1.0)
 
     def test_root_provider_is_kept_and_forgotten(self):
         hosts.set_root(self.ctx, base.HOST, 'some-uuid')

@@ -104,7 +104,7 @@ class TestSuccess(OutcomeTest):
 
     def test_placement_and_the_next_report_are_asked_for(self):
         last = self.report(base.card(), digest='digest 1')
-        hosts.clear_stale(self.ctx, base.HOST)
+        hosts.start_telling(self.ctx, base.HOST, 'me', 60)
         self.finish(self.operation(self.found), succeeded=True)
         self.assertEqual([base.HOST], hosts.stale(self.ctx))
         self.assertFalse(hosts.heartbeat(self.ctx, last))

@@ -89,6 +89,8 @@ def upgrade() -> None:
         sa.Column('report_digest', sa.String(length=64), nullable=True),
         sa.Column('placement_digest', sa.String(length=64), nullable=True),
         sa.Column('placement_stale', sa.Boolean(), nullable=False),
+        sa.Column('placement_teller', sa.String(length=64), nullable=True),
+        sa.Column('placement_teller_until', sa.Double(), nullable=False),
         sa.Column('last_seen', sa.Double(), nullable=True),
         sa.Column('id', sa.Integer(), nullable=False),
         sa.Column('uuid', sa.String(length=36), nullable=False),
