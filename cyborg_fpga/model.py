@@ -343,6 +343,14 @@ class Operation(Wire):
     started_at: float | None = None
     finished_at: float | None = None
 
+    def fault(self) -> tuple[str, str]:
+        """Code and sentence of its failure, for its claim."""
+        cause = self.cause or Cause.INTERNAL
+        return (
+            cause.value,
+            f'Programming {self.deployable} failed ({cause}): {self.detail}',
+        )
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class OperationStatus(Wire):

@@ -247,13 +247,7 @@ class Claims:
                 model.ClaimState.READY,
             )
             return
-        cause = failed[0].cause or model.Cause.INTERNAL
-        fault = (
-            cause.value,
-            f'Programming {failed[0].deployable} failed '
-            f'({cause}): {failed[0].detail}',
-        )
-        claims.start_release(ctx, claim.uuid, fault=fault)
+        claims.start_release(ctx, claim.uuid, fault=failed[0].fault())
         self._continue_release(ctx, claim.uuid)
 
     def _continue_release(

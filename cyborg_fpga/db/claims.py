@@ -81,8 +81,9 @@ def start_release(
         'lease_owner': owner,
         'lease_expires': clock.now() + lease,
     }
-    if fault is not None:
-        values.update(fault_code=fault[0], fault_message=fault[1])
+    # What its owner gives back has not failed, whatever he did with it.
+    code, message = fault or (None, None)
+    values.update(fault_code=code, fault_message=message)
     if not engine.change(
         ctx,
         sa.update(_CLAIM)

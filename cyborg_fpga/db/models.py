@@ -241,6 +241,8 @@ class Operation(_Row, Base):
         sa.String(64)
     )
     wipe_level: orm.Mapped[str | None] = orm.mapped_column(sa.String(8))
+    # When it had ended: the card had been written to.
+    touched: orm.Mapped[bool] = orm.mapped_column(sa.Boolean, default=False)
     progress: orm.Mapped[int] = orm.mapped_column(default=0)
     step: orm.Mapped[str] = orm.mapped_column(sa.String(64), default='')
     cause: orm.Mapped[str | None] = orm.mapped_column(sa.String(32))

@@ -21,6 +21,10 @@ _UNFINISHED = model.OPERATION_UNFINISHED
 # own until it was read and wiped again, but not because of it.
 _NOT_THE_CARDS = (model.Cause.AGENT_LOST, model.Cause.INTERRUPTED)
 
+_NOW_WHAT = (
+    'What it holds now is not known: program it again, or release the claim.'
+)
+
 
 @engine.writer
 def finish(
@@ -95,6 +99,7 @@ def _end(
             state=state.value,
             progress=100 if status.succeeded else _OP.progress,
             step='',
+            touched=status.touched,
             cause=status.cause.value if status.cause else None,
             detail=_storable(status.detail[:2000]),
             finished_at=clock.now(),
@@ -102,6 +107,8 @@ def _end(
     ):
         return None
     operation = operations.one(ctx, status.uuid)
+    if operation.kind is model.OperationKind.PROGRAM:
+        _tell_claim(ctx, operation)
     if status.succeeded:
         _record_success(ctx, operation, status)
     else:
@@ -112,6 +119,55 @@ def _end(
 def _storable(text: str) -> str:
     """A tool's own words, without what a database refuses to store."""
     return text.replace('\0', '').encode(errors='replace').decode()
+
+
+def _tell_claim(
+    ctx: context.RequestContext, operation: model.Operation
+) -> None:
+    """Let a claim say what its deployables hold since *operation*.
+
+    One that is ready keeps what it has, whatever its owner loads: a failure
+    shows as its fault until each of its deployables is loaded again.
+    """
+    bad = _damaged(ctx, operation.claim_uuid)
+    if operation.state is not model.OperationState.SUCCEEDED and not bad:
+        return
+    claim = sa.update(models.Claim).where(
+        models.Claim.uuid == operation.claim_uuid
+    )
+    ready = models.Claim.state == model.ClaimState.READY.value
+    code, message = bad.fault() if bad else (None, None)
+    engine.change(
+        ctx,
+        claim.where(ready).values(
+            image_uuid=None if bad else operation.image_uuid,
+            fault_code=code,
+            fault_message=f'{message}. {_NOW_WHAT}' if message else None,
+        ),
+    )
+    if not bad:
+        engine.change(
+            ctx, claim.where(~ready).values(image_uuid=operation.image_uuid)
+        )
+
+
+def _damaged(
+    ctx: context.RequestContext, claim_uuid: str | None
+) -> model.Operation | None:
+    """The last failure of a claim that no success has made good since."""
+    good = _OP.state == model.OperationState.SUCCEEDED.value
+    last: dict[int, Any] = {}
+    for row in ctx.session.execute(
+        sa.select(_OP.deployable_id, _OP.uuid, good.label('good'))
+        .where(_OP.claim_uuid == claim_uuid)
+        .where(_OP.kind == model.OperationKind.PROGRAM.value)
+        .where(sa.or_(good, _OP.touched.is_(True)))
+        .order_by(_OP.id)
+    ):
+        last.pop(row.deployable_id, None)
+        last[row.deployable_id] = row
+    bad = [row.uuid for row in last.values() if not row.good]
+    return operations.one(ctx, bad[-1]) if bad else None
 
 
 def _record_success(
@@ -133,12 +189,6 @@ def _record_success(
         values.update(
             bitstream_id=operation.image_uuid,
             bitstream_private=operation.image_private,
-        )
-        engine.change(
-            ctx,
-            sa.update(models.Claim)
-            .where(models.Claim.uuid == operation.claim_uuid)
-            .values(image_uuid=operation.image_uuid),
         )
     engine.change(
         ctx,

@@ -313,6 +313,7 @@ def upgrade() -> None:
         sa.Column('image_private', sa.Boolean(), nullable=False),
         sa.Column('expected_function', sa.String(length=64), nullable=True),
         sa.Column('wipe_level', sa.String(length=8), nullable=True),
+        sa.Column('touched', sa.Boolean(), nullable=False),
         sa.Column('progress', sa.Integer(), nullable=False),
         sa.Column('step', sa.String(length=64), nullable=False),
         sa.Column('cause', sa.String(length=32), nullable=True),
