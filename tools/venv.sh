@@ -18,7 +18,8 @@ venv_python() {
             return 0
         fi
     done
-    say 'Python 3.11 or newer is needed; set PYTHON to where it is.'
+    say 'Python 3.11 or newer is needed. If there is one on this machine, set' \
+        'PYTHON to its path.'
     return 1
 }
 
@@ -72,8 +73,9 @@ venv_make() (
     say "Setting up ${dir##*/} (once; takes a minute or two)."
     if [ ! -d "$dir" ] && ! "$python" -m venv "$dir" >&2; then
         rm -rf "$dir"
-        say 'Could not make a virtual environment; on Debian the package' \
-            'python3-venv is needed.'
+        say 'Could not make a virtual environment. On Debian and Ubuntu:' \
+            'apt-get install' "$("$python" -c \
+            'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
         exit 1
     fi
     # An archive, or somebody else's checkout, has no history to take a
