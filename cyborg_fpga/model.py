@@ -153,6 +153,10 @@ class DeployableState(enum.StrEnum):
 
 
 class ClaimState(enum.StrEnum):
+    """``initial`` and ``unbound`` hold nothing, and only Nova's are so."""
+
+    INITIAL = 'initial'
+    UNBOUND = 'unbound'
     CLAIMING = 'claiming'
     PROGRAMMING = 'programming'
     READY = 'ready'

@@ -188,6 +188,16 @@ class Claim(_Row, Base):
     lease_expires: orm.Mapped[float] = orm.mapped_column(
         sa.Double, default=0.0
     )
+    # Of the first of an instance's: UNIQUE makes "one bind per instance" the
+    # database's promise rather than ours.
+    instance_guard: orm.Mapped[str | None] = orm.mapped_column(
+        sa.String(36), unique=True
+    )
+    # When Nova is to be told (again) how a bind ended; NULL: nothing is owed.
+    event_due: orm.Mapped[float | None] = orm.mapped_column(
+        sa.Double, index=True
+    )
+    event_attempts: orm.Mapped[int] = orm.mapped_column(default=0)
 
 
 class AttachHandle(_Row, Base):

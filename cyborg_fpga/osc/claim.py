@@ -93,6 +93,8 @@ class ListClaim(command.Lister):
         parser.add_argument(
             '--state',
             choices=(
+                'initial',
+                'unbound',
                 'claiming',
                 'programming',
                 'ready',

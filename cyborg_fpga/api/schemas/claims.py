@@ -2,7 +2,15 @@
 
 from cyborg_fpga.api.schemas import parts
 
-_STATES = ['claiming', 'programming', 'ready', 'failed', 'releasing']
+_STATES = [
+    'initial',
+    'unbound',
+    'claiming',
+    'programming',
+    'ready',
+    'failed',
+    'releasing',
+]
 _MAX_COUNT = 64
 
 QUERY = parts.page_query(

@@ -125,6 +125,9 @@ def upgrade() -> None:
         sa.Column('fault_message', sa.Text(), nullable=True),
         sa.Column('lease_owner', sa.String(length=64), nullable=True),
         sa.Column('lease_expires', sa.Double(), nullable=False),
+        sa.Column('instance_guard', sa.String(length=36), nullable=True),
+        sa.Column('event_due', sa.Double(), nullable=True),
+        sa.Column('event_attempts', sa.Integer(), nullable=False),
         sa.Column('id', sa.Integer(), nullable=False),
         sa.Column('uuid', sa.String(length=36), nullable=False),
         sa.Column('created_at', sa.DateTime(), nullable=True),
@@ -134,9 +137,13 @@ def upgrade() -> None:
             ['hosts.id'],
         ),
         sa.PrimaryKeyConstraint('id'),
+        sa.UniqueConstraint('instance_guard'),
         sa.UniqueConstraint('uuid'),
         mysql_charset='utf8mb4',
         mysql_engine='InnoDB',
+    )
+    op.create_index(
+        op.f('ix_claims_event_due'), 'claims', ['event_due'], unique=False
     )
     op.create_index(
         op.f('ix_claims_instance_uuid'),
