@@ -50,6 +50,8 @@ _PART = '.part'
 _KEPT = 'kept.'  # no hash: never leaves to make room
 _NAME = re.compile(r'[a-z0-9_]+-[0-9a-f]+')
 _POLL = 0.2
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_NO_ROOM = 'there is no room in the bitstream cache of this host'
 
 
 class Cache:
@@ -66,7 +68,7 @@ class Cache:
         self._path = path
         self._limit = size_limit
         self._download = download
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._users: collections.Counter[str] = collections.Counter()
         self._fetching: dict[str, threading.Lock] = {}
         self._expected: dict[str, int] = {}
@@ -106,7 +108,7 @@ class Cache:
         """Provide the image of *operation* as a verified local file.
 
         It stays for the length of the ``with`` block. Several fetches of one
-        image download it once.
+        image download it once; what comes damaged is downloaded once more.
 
         :raises errors.BadBitstream: Its hash or size is not what Glance
             says, or Glance says none.
@@ -168,9 +170,35 @@ class Cache:
     def _get(
         self, name: str, operation: model.Operation, progress: Progress
     ) -> None:
-        part = self._path / f'{name}{_PART}'
         try:
             self._make_room(name, operation.image_size or 0)
+            try:
+                self._download_to(name, operation, progress)
+            except errors.BadBitstream as exc:
+                # The transfer may have damaged it.
+                LOG.warning('%s; downloading it once more', exc.message)
+                self._download_to(name, operation, progress)
+            except OSError as exc:
+                if exc.errno not in _FULL:
+                    raise
+                # Others fill this disk too, so the limit alone is no promise.
+                LOG.warning('The disk of %s is full', self._path)
+                self._evict(operation.image_size or self._limit)
+                self._download_to(name, operation, progress)
+        except OSError as exc:
+            if exc.errno not in _FULL:
+                raise
+            raise OSError(exc.errno, f'{_NO_ROOM}: {exc.strerror}') from exc
+        finally:
+            with self._lock:
+                self._expected.pop(name, None)
+
+    def _download_to(
+        self, name: str, operation: model.Operation, progress: Progress
+    ) -> None:
+        """Download and verify once; nothing is left where that fails."""
+        part = self._path / f'{name}{_PART}'
+        try:
             digests = self._stream(part, operation, progress)
             path = self._path / name
             for kind in _SIDES:
@@ -185,9 +213,6 @@ class Cache:
             part.unlink(missing_ok=True)
             self._remove(self._path / name)
             raise
-        finally:
-            with self._lock:
-                self._expected.pop(name, None)
 
     def _stream(
         self,
@@ -232,28 +257,40 @@ class Cache:
     def _make_room(self, name: str, size: int) -> None:
         with self._lock:
             self._expected[name] = size
-            files = [
-                (path.stat(), path)
-                for path in self._path.iterdir()
-                if _NAME.fullmatch(path.name)
-            ]
-            total = sum(found.st_size for found, _path in files)
+            total = sum(found.st_size for found, _path in self._files())
             total += sum(self._expected.values())
-            for found, path in sorted(
-                files, key=lambda file: file[0].st_atime_ns
-            ):
-                if total <= self._limit:
+            total -= self._evict(total - self._limit)
+        if total > self._limit:
+            raise OSError(
+                errno.ENOSPC,
+                f'it is limited to {self._limit} bytes, and the files in use '
+                'leave too few',
+            )
+
+    def _evict(self, wanted: int) -> int:
+        """Remove what is not in use until *wanted* bytes are gone; how many.
+
+        The least recently used goes first.
+        """
+        gone = 0
+        with self._lock:
+            for found, path in self._files():
+                if gone >= wanted:
                     break
                 if not self._users[path.name]:
                     LOG.info('Removing %s to make room', path)
                     self._remove(path)
-                    total -= found.st_size
-        if total > self._limit:
-            raise OSError(
-                errno.ENOSPC,
-                f'the bitstream cache is limited to {self._limit} bytes, and '
-                'the files in use leave too few',
-            )
+                    gone += found.st_size
+        return gone
+
+    def _files(self) -> list[tuple[os.stat_result, pathlib.Path]]:
+        """What may leave, the least recently used first."""
+        files = [
+            (path.stat(), path)
+            for path in self._path.iterdir()
+            if _NAME.fullmatch(path.name)
+        ]
+        return sorted(files, key=lambda file: file[0].st_atime_ns)
 
     def _remove(self, path: pathlib.Path) -> None:
         self._verified.pop(path.name, None)

@@ -94,7 +94,37 @@ class CacheTest(base.BaseTestCase):
         changed = b'X' + self.images.images[operation.image_uuid][1:]
         self.images.images[operation.image_uuid] = changed
         self.assertRaises(errors.BadBitstream, self.fetched, operation)
+        self.assertEqual(2, len(self.images.downloads))
         self.assertEqual([], list(self.path.iterdir()))
+
+    def test_image_damaged_on_its_way_is_downloaded_once_more(self):
+        operation = fakes.program(self.images)
+        good = self.images.images[operation.image_uuid]
+        for bad in (b'X' + good[1:], good[:-1], good + b'X'):
+            del self.images.downloads[:]
+            self.images.images[operation.image_uuid] = bad
+
+            def second():
+                if len(self.images.downloads) == 2:
+                    self.images.images[operation.image_uuid] = good
+
+            with mock.patch.object(
+                self.cache, '_download', self.preceded(second)
+            ):
+                self.assertEqual(good, self.fetched(operation))
+            self.assertEqual(2, len(self.images.downloads))
+            for path in self.path.iterdir():
+                path.unlink()
+
+    def preceded(self, act):
+        """The download, after *act*."""
+
+        def download(ident):
+            self.images.downloads.append(ident)
+            act()
+            yield self.images.images[ident]
+
+        return download
 
     def test_truncated_image_is_refused_and_nothing_stays(self):
         operation = fakes.program(self.images)
@@ -123,14 +153,14 @@ class CacheTest(base.BaseTestCase):
         operation = fakes.program(self.images, content=b'x' * 3500)
         taken = self.streaming(b'x' * 1000)
         self.assertRaises(errors.BadBitstream, self.fetched, operation)
-        self.assertEqual(4, len(taken))
+        self.assertEqual(2 * 4, len(taken))
         self.assertEqual([], list(self.path.iterdir()))
 
     def test_endless_stream_of_unknown_size_is_cut_at_the_limit(self):
         operation = fakes.program(self.images, image_size=None)
         taken = self.streaming(b'x' * 2**16)
         self.assertRaises(errors.BadBitstream, self.fetched, operation)
-        self.assertEqual(17, len(taken))
+        self.assertEqual(2 * 17, len(taken))
 
     def test_image_without_a_usable_hash_is_refused(self):
         for values in (
@@ -232,6 +262,55 @@ class CacheTest(base.BaseTestCase):
         )
         self.assertEqual(errno.ENOSPC, refused.errno)
         self.assertEqual([], self.images.downloads)
+
+    def crowd(self, count):
+        """Have so many files, and a disk that takes no more."""
+        operations = [
+            fakes.program(self.images, function=digit * 32)
+            for digit in '123456789'[:count]
+        ]
+        for operation in operations:
+            self.fetched(operation)
+
+        def full():
+            if len(self.names()) >= count:
+                raise fakes.no_space()
+
+        self.images.before_chunk = full
+        del self.images.downloads[:]
+        return operations
+
+    def names(self):
+        return {p.name for p in self.path.iterdir() if not p.suffix}
+
+    def name(self, operation):
+        return f'sha512-{operation.image_hash_value}'
+
+    def test_full_disk_takes_the_least_recently_used_file(self):
+        new = fakes.program(self.images)
+        stay = [*self.crowd(3)[1:], new]
+        self.fetched(new)
+        self.assertEqual(set(map(self.name, stay)), self.names())
+        self.assertEqual(2, len(self.images.downloads))
+
+    def test_full_disk_takes_no_file_that_is_in_use(self):
+        first, second = self.crowd(2)
+        new = fakes.program(self.images)
+        with self.cache.fetch(first, no_progress):
+            self.fetched(new)
+            self.assertIn(self.name(first), self.names())
+            self.assertNotIn(self.name(second), self.names())
+
+    def test_disk_that_stays_full_is_said_to_be(self):
+        (first,) = self.crowd(1)
+        new = fakes.program(self.images)
+        with self.cache.fetch(first, no_progress):
+            refused = self.assertRaises(OSError, self.fetched, new)
+        self.assertEqual(errno.ENOSPC, refused.errno)
+        self.assertIn('bitstream cache', refused.strerror)
+        self.assertIn('No space left', refused.strerror)
+        self.assertEqual({self.name(first)}, self.names())
+        self.assertEqual(2, len(self.images.downloads))
 
     def test_full_disk_leaves_nothing(self):
         operation = fakes.program(self.images)
