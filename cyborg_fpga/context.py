@@ -1,6 +1,7 @@
 """Who is asking, and their database session."""
 
 from typing import Any
+from typing import ClassVar
 
 from oslo_context import context
 from oslo_db.sqlalchemy import enginefacade
@@ -11,8 +12,13 @@ from sqlalchemy import orm
 class RequestContext(context.RequestContext):
     """A caller; travels with every RPC."""
 
+    FROM_DICT_EXTRA_KEYS: ClassVar[list[str]] = ['service_roles']
+
     # Supplied by enginefacade inside a reader/writer function.
     session: orm.Session
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**super().to_dict(), 'service_roles': self.service_roles}
 
 
 def service() -> RequestContext:
