@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Mapping
 
 import oslo_messaging as messaging
@@ -13,6 +14,7 @@ from cyborg_fpga import context
 from cyborg_fpga import errors
 from cyborg_fpga import model
 from cyborg_fpga.agent import executor as agent_executor
+from cyborg_fpga.agent import scan as agent_scan
 from cyborg_fpga.drivers import base
 from cyborg_fpga.rpc import conductor as conductor_rpc
 
@@ -21,10 +23,15 @@ LOG = logging.getLogger(__name__)
 # A report that is answered with fences is followed by another one at once;
 # more than this in a row would be a conductor that does not listen.
 _IN_A_ROW = 3
+# Seconds that a scan may take before its cards are reported as they were.
+_PATIENCE = 20.0
 
 
 class Reporter:
-    """Scans and reports every *interval* seconds, and when woken."""
+    """Scans and reports every *interval* seconds, and when woken.
+
+    :param patience: Seconds that all scans of a report may take together.
+    """
 
     def __init__(
         self,
@@ -34,15 +41,18 @@ class Reporter:
         *,
         resource_provider_name: str,
         interval: float,
+        patience: float = _PATIENCE,
     ) -> None:
         self._hostname = hostname
-        self._drivers = drivers
+        self._scans = [
+            agent_scan.Scan(name, driver) for name, driver in drivers.items()
+        ]
         self._conductor = conductor
         self._provider = resource_provider_name
         self._interval = interval
+        self._patience = patience
         self._boot_id = 0
         self._sequence = 0
-        self._last: dict[str, list[model.DeviceReport]] = {}
         self._woken = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -104,10 +114,13 @@ class Reporter:
         before = executor.activity()
         # Older than the scan, so that an operation in between shows.
         fences = executor.fences()
+        for scan in self._scans:
+            scan.start()
+        patience = time.monotonic() + self._patience
         devices = tuple(
             device
-            for name, driver in self._drivers.items()
-            for device in self._discover(name, driver)
+            for scan in self._scans
+            for device in scan.cards(max(0.0, patience - time.monotonic()))
         )
         executor.learn(devices)
         busy = executor.busy_since(before)
@@ -124,18 +137,6 @@ class Reporter:
             ),
         )
         return dataclasses.replace(report, digest=digest_of(report))
-
-    def _discover(
-        self, name: str, driver: base.Driver
-    ) -> list[model.DeviceReport]:
-        try:
-            self._last[name] = driver.discover()
-        except (OSError, ValueError, LookupError, errors.FPGAError):
-            # Its cards must not look as if they were gone; what is loaded on
-            # them, however, is not known now.
-            LOG.exception('Driver %s cannot scan', name)
-            return [_unread(device) for device in self._last.get(name, [])]
-        return self._last[name]
 
 
 def digest_of(report: model.HostReport) -> str:
@@ -158,16 +159,6 @@ def _marked(
                 fence=fences.get(deployable.name, 0),
                 busy=busy or deployable.busy,
             )
-            for deployable in device.deployables
-        ),
-    )
-
-
-def _unread(device: model.DeviceReport) -> model.DeviceReport:
-    return dataclasses.replace(
-        device,
-        deployables=tuple(
-            dataclasses.replace(deployable, busy=True)
             for deployable in device.deployables
         ),
     )

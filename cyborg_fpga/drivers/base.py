@@ -14,7 +14,7 @@ class Driver(abc.ABC):
     """One family of FPGA cards on one host.
 
     The agent makes one instance per enabled driver. It calls
-    :meth:`discover` from one thread and the others from one thread per
+    :meth:`discover` once at a time and the others from one thread per
     card, so a driver keeps no state but its accessor, through which it does
     all input and output.
     """

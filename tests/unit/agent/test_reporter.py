@@ -1,5 +1,6 @@
 import dataclasses
 import errno
+import threading
 from unittest import mock
 
 import oslo_messaging as messaging
@@ -7,6 +8,7 @@ import oslo_messaging as messaging
 from cyborg_fpga import errors
 from cyborg_fpga import model
 from cyborg_fpga.agent import reporter
+from cyborg_fpga.agent import scan
 from tests.unit.agent import base
 from tests.unit.agent import fakes
 
@@ -16,13 +18,14 @@ class ReporterTest(base.ExecutorTest):
         super().setUp()
         self.start()
 
-    def reporting(self, interval=60.0, drivers=None, boot=7):
+    def reporting(self, interval=60.0, drivers=None, boot=7, patience=60.0):
         self.reporter = reporter.Reporter(
             'host1',
             drivers or {'fake': self.cards},
             self.conductor,
             resource_provider_name='host1.example.com',
             interval=interval,
+            patience=patience,
         )
         self.addCleanup(self.reporter.stop)
         self.reporter.start(self.executor, boot)
@@ -172,6 +175,7 @@ class ReporterTest(base.ExecutorTest):
                 [device.pci_address for device in report.devices],
             )
             self.assertTrue(report.devices[0].deployables[0].busy)
+            self.assertIs(model.Health.SUSPECT, report.devices[0].health)
         self.cards.refuses.clear()
         self.reporter.wake()
         self.assertEqual(first.digest, self.reported(5).digest)
@@ -179,6 +183,99 @@ class ReporterTest(base.ExecutorTest):
     def test_driver_that_never_worked_does_not_hide_the_others(self):
         broken = fakes.Cards()
         broken.refuses['discover'] = OSError(errno.EIO, 'gone')
+        report = self.reporting(drivers={'broken': broken, 'fake': self.cards})
+        self.assertEqual(2, len(report.devices))
+
+    def hanging(self):
+        """A second driver, whose scan hangs until ``self.free`` is set."""
+        self.free = threading.Event()
+        self.addCleanup(self.free.set)
+        other = fakes.Cards()
+        first = other.discover()
+        report = [
+            dataclasses.replace(
+                device,
+                pci_address=model.PciAddress.parse(f'0000:a{n}:00.0'),
+                deployables=(),
+            )
+            for n, device in enumerate(first)
+        ]
+        other.discover = mock.Mock(side_effect=lambda: report)
+
+        def hang():
+            other.discover.side_effect = lambda: self.free.wait(60) and report
+
+        return other, hang
+
+    def comes(self, holds):
+        """A report of which *holds* is true, once it has come."""
+        self.assertTrue(
+            fakes.wait_for(lambda: holds(self.conductor.reports[-1]), 60)
+        )
+        return self.conductor.reports[-1]
+
+    def test_driver_that_hangs_stops_neither_reports_nor_other_drivers(self):
+        other, hang = self.hanging()
+        first = self.reporting(
+            drivers={'other': other, 'fake': self.cards}, interval=0.01
+        )
+        self.assertEqual(4, len(first.devices))
+        self.reporter._patience = 0.1
+        hang()
+        self.comes(lambda r: r.devices[0].health is model.Health.SUSPECT)
+        self.cards.loaded[fakes.REGION] = fakes.CRYPTO
+        scans = other.discover.call_count
+        report = self.comes(
+            lambda r: (
+                r.devices[2].deployables[0].function_id == fakes.CRYPTO
+                and r.devices[2].health is model.Health.OK
+            )
+        )
+        # As they were, beside what is true now of the others.
+        self.assertEqual(
+            [device.pci_address for device in first.devices],
+            [device.pci_address for device in report.devices],
+        )
+        self.assertIs(model.Health.SUSPECT, report.devices[0].health)
+        self.reported(len(self.conductor.reports) + 5)
+        # One thread hangs, and no other was started after it.
+        self.assertEqual(scans, other.discover.call_count)
+        hung = [t for t in threading.enumerate() if t.name == 'scan-other']
+        self.assertEqual(1, len(hung))
+
+    def test_driver_that_hung_is_asked_again_when_it_has_ended(self):
+        other, hang = self.hanging()
+        hang()
+        self.reporting(
+            drivers={'other': other, 'fake': self.cards},
+            interval=0.01,
+            patience=0.1,
+        )
+        # It never worked, so nobody knows of any card of it.
+        self.comes(lambda report: len(report.devices) == 2)
+        self.free.set()
+        self.comes(lambda report: len(report.devices) == 4)
+        self.comes(lambda r: r.devices[0].health is model.Health.OK)
+
+    def test_what_a_scan_of_before_finds_is_not_of_now(self):
+        free = threading.Event()
+        self.addCleanup(free.set)
+        looking = scan.Scan('fake', self.cards)
+        looking.start()
+        self.assertIs(model.Health.OK, looking.cards(60)[0].health)
+        self.cards.scanning = lambda: free.wait(60)
+        looking.start()
+        self.assertIs(model.Health.SUSPECT, looking.cards(0)[0].health)
+        looking.start()
+        free.set()
+        looking._thread.join(60)
+        self.assertIs(model.Health.SUSPECT, looking.cards(60)[0].health)
+        looking.start()
+        self.assertIs(model.Health.OK, looking.cards(60)[0].health)
+
+    def test_bug_of_a_driver_does_not_hide_the_others(self):
+        broken = fakes.Cards()
+        broken.refuses['discover'] = AttributeError('bug')
         report = self.reporting(drivers={'broken': broken, 'fake': self.cards})
         self.assertEqual(2, len(report.devices))
 
