@@ -1,7 +1,6 @@
 """Who is asking, and their database session."""
 
 from typing import Any
-from typing import ClassVar
 
 from oslo_context import context
 from oslo_db.sqlalchemy import enginefacade
@@ -12,7 +11,7 @@ from sqlalchemy import orm
 class RequestContext(context.RequestContext):
     """A caller; travels with every RPC."""
 
-    FROM_DICT_EXTRA_KEYS: ClassVar[list[str]] = ['service_roles']
+    FROM_DICT_EXTRA_KEYS: list[str] = ['service_roles']
 
     # Supplied by enginefacade inside a reader/writer function.
     session: orm.Session

@@ -11,6 +11,7 @@ from oslo_log import log as logging
 from oslo_serialization import jsonutils
 from sqlalchemy import exc as sa_exc
 
+from cyborg_fpga import context
 from cyborg_fpga import errors
 from cyborg_fpga.api import versions
 
@@ -40,6 +41,12 @@ class Barrier:
 
     def __call__(self, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
         req = webob.Request(environ)
+        # The thread's last caller must not stand in the log before this one
+        # is known.
+        context.RequestContext(
+            request_id=environ.get('openstack.request_id'),
+            global_request_id=environ.get('openstack.global_request_id'),
+        )
         try:
             # Pecan answers a path that is not UTF-8 in its own way.
             req.path_info.encode()
