@@ -15,7 +15,7 @@ from cyborg_fpga.api import versions
 #: Where keystonemiddleware has its options.
 GROUP = 'keystone_authtoken'
 
-_PUBLIC = ('', 'v2')
+_PUBLIC = ('', 'v2', 'v2.json')
 _IDENTITY = ('HTTP_X_', 'HTTP_OPENSTACK_SYSTEM_SCOPE')
 _DEFAULT_ROLES = {'admin': 'admin,member,reader'}
 

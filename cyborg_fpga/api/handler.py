@@ -184,6 +184,18 @@ def known_uuid(kind: str, text: str) -> str:
     return found
 
 
+def required_uuid(text: str) -> str:
+    """:raises errors.InvalidInput: As Cyborg, where a URL must have one."""
+    found = canonical(text)
+    if found is None:
+        raise errors.InvalidInput(
+            f"Invalid input for field/attribute uuid. Value: '{text[:64]}'. "
+            'unable to convert to uuid. Error: Expected a uuid but received '
+            f'{text[:64]}.'
+        )
+    return found
+
+
 def current(versions: parts.Versions, minor: int) -> parts.Schema:
     """The schema that holds at microversion 2.*minor*."""
     return [schema for first, schema in versions if first <= minor][-1]

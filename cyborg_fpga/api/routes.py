@@ -15,9 +15,11 @@ import webob.multidict
 from cyborg_fpga import errors
 from cyborg_fpga.api import handler
 from cyborg_fpga.api import versions
+from cyborg_fpga.api.controllers import attributes
 from cyborg_fpga.api.controllers import bitstreams
 from cyborg_fpga.api.controllers import claims
 from cyborg_fpga.api.controllers import deployables
+from cyborg_fpga.api.controllers import device_profiles
 from cyborg_fpga.api.controllers import devices
 from cyborg_fpga.api.controllers import discovery
 from cyborg_fpga.api.controllers import hosts
@@ -28,29 +30,52 @@ Routes = Mapping[str, Mapping[str, Callable[..., Any]]]
 
 def table(services: handler.Services) -> Routes:
     root = discovery.Discovery(services)
-    b = bitstreams.Bitstreams(services)
-    c = claims.Claims(services)
-    d = deployables.Deployables(services)
-    v = devices.Devices(services)
-    h = hosts.Hosts(services)
-    o = operations.Operations(services)
     return {
         '/': {'GET': root.versions},
         '/v2': {'GET': root.v2},
-        '/v2/bitstreams': {'GET': b.index},
-        '/v2/bitstreams/{uuid}': {'GET': b.show},
-        '/v2/claims': {'GET': c.index, 'POST': c.create},
-        '/v2/claims/{uuid}': {'GET': c.show, 'DELETE': c.delete},
-        '/v2/claims/{uuid}/program': {'POST': c.program, 'PATCH': c.program},
+        **_cyborg(services),
+        **_ours(services),
+    }
+
+
+def _cyborg(services: handler.Services) -> Routes:
+    """Where Cyborg's contract holds."""
+    a = attributes.Attributes(services)
+    d = deployables.Deployables(services)
+    p = device_profiles.DeviceProfiles(services)
+    v = devices.Devices(services)
+    return {
+        '/v2/attributes': {'GET': a.index, 'POST': a.create},
+        '/v2/attributes/{uuid}': {'GET': a.show, 'DELETE': a.delete},
         '/v2/deployables': {'GET': d.index},
         '/v2/deployables/{uuid}': {'GET': d.show},
         '/v2/deployables/{uuid}/program': {'PATCH': d.program},
         # openstacksdk appends the uuid a second time.
         '/v2/deployables/{uuid}/program/{again}': {'PATCH': d.program},
+        '/v2/device_profiles': {
+            'GET': p.index,
+            'POST': p.create,
+            'DELETE': p.delete_many,
+        },
+        '/v2/device_profiles/{ident}': {'GET': p.show, 'DELETE': p.delete},
         '/v2/devices': {'GET': v.index},
         '/v2/devices/{uuid}': {'GET': v.show},
         '/v2/devices/{uuid}/disable': {'POST': v.disable},
         '/v2/devices/{uuid}/enable': {'POST': v.enable},
+    }
+
+
+def _ours(services: handler.Services) -> Routes:
+    b = bitstreams.Bitstreams(services)
+    c = claims.Claims(services)
+    h = hosts.Hosts(services)
+    o = operations.Operations(services)
+    return {
+        '/v2/bitstreams': {'GET': b.index},
+        '/v2/bitstreams/{uuid}': {'GET': b.show},
+        '/v2/claims': {'GET': c.index, 'POST': c.create},
+        '/v2/claims/{uuid}': {'GET': c.show, 'DELETE': c.delete},
+        '/v2/claims/{uuid}/program': {'POST': c.program, 'PATCH': c.program},
         '/v2/hosts': {'GET': h.index},
         '/v2/hosts/{name}': {'GET': h.show, 'PATCH': h.update},
         '/v2/hosts/{name}/disable': {'POST': h.disable},
@@ -108,6 +133,8 @@ def _segments(url: str) -> list[str]:
 def _canonical(args: list[str]) -> list[str]:
     """The path with its version, without a slash at its end."""
     path = args[:-1] if args and not args[-1] else list(args)
+    if path == ['v2.json']:
+        return ['v2']
     if path and not re.fullmatch(r'v\d.*', path[0]):
         return ['v2', *path]
     return path

@@ -24,6 +24,7 @@ from cyborg_fpga import model
 from cyborg_fpga import nouns
 from cyborg_fpga.clients import placement
 from cyborg_fpga.conductor import providers
+from cyborg_fpga.db import attributes
 from cyborg_fpga.db import bitstreams
 from cyborg_fpga.db import deployables
 from cyborg_fpga.db import hosts
@@ -64,7 +65,7 @@ class Inventory:
             return None
         layout = model.Layout(self._conf.placement.layout)
         fences = reports.store(ctx, report, layout)
-        self._arrange(ctx, report.hostname)
+        self._arrange(ctx, report.hostname, reported=True)
         return fences
 
     def sync_host(
@@ -155,6 +156,8 @@ class Inventory:
         ctx: context.RequestContext,
         hostname: str,
         leaving: str | None = None,
+        *,
+        reported: bool = False,
     ) -> list[placement.Provider]:
         """Work out a host's providers and store who belongs to which."""
         regions = deployables.of_host(ctx, hostname)
@@ -174,6 +177,11 @@ class Inventory:
             if membership[region.uuid] != (region.rp_uuid, region.rp_name)
             or classes[region.uuid] != region.resource_class
         }
+        if moved or reported:
+            # Before the providers: what is cut short here is done again.
+            attributes.report(
+                ctx, {r.id: _facts(r, classes[r.uuid]) for r in regions}
+            )
         if moved:
             deployables.set_providers(ctx, moved, classes)
         return wanted
@@ -226,6 +234,20 @@ class Inventory:
     def _lock(self, hostname: str) -> threading.Lock:
         with self._guard:
             return self._locks.setdefault(hostname, threading.Lock())
+
+
+def _facts(
+    region: nouns.Deployable, resource_class: str
+) -> list[attributes.Fact]:
+    """What Cyborg calls a deployable's attributes."""
+    traits = providers.fixed_traits(region) - set(region.added_traits)
+    return [
+        (attributes.CLASS, resource_class),
+        *(
+            (f'{attributes.TRAIT}{number}', name)
+            for number, name in enumerate(sorted(traits))
+        ),
+    ]
 
 
 def _digest(wanted: list[placement.Provider]) -> str:

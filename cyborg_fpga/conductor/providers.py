@@ -146,7 +146,7 @@ def deployable_traits(
 
 
 def fixed_traits(region: nouns.Deployable) -> frozenset[str]:
-    """Traits that last as long as the card has its shell."""
+    """Traits that last as long as the card has its shell, and given ones."""
     vendor = region.vendor
     traits = {
         'CUSTOM_FPGA',
@@ -157,7 +157,7 @@ def fixed_traits(region: nouns.Deployable) -> frozenset[str]:
     }
     if region.region_id:
         traits.add(trait('CUSTOM_FPGA_REGION', vendor, region.region_id))
-    return frozenset(traits | _OWNER)
+    return frozenset(traits | _OWNER).union(region.added_traits)
 
 
 def trait(*words: str) -> str:
@@ -237,6 +237,7 @@ def _computed(
     if host.layout is model.Layout.POOL and _total(region) <= 1:
         # With the class, exactly what the fixed traits are made of.
         rest = [found, region.vendor, region.family, region.region_id or '-']
+        rest += region.added_traits
     else:
         rest = [region.name]
     name = name_prefix(host.hostname) + ':'.join(rest)

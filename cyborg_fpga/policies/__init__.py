@@ -4,19 +4,23 @@ import itertools
 
 from oslo_policy import policy
 
+from cyborg_fpga.policies import attributes
 from cyborg_fpga.policies import base
 from cyborg_fpga.policies import bitstreams
 from cyborg_fpga.policies import claims
 from cyborg_fpga.policies import deployables
+from cyborg_fpga.policies import device_profiles
 from cyborg_fpga.policies import devices
 from cyborg_fpga.policies import hosts
 from cyborg_fpga.policies import operations
 
 _MODULES = (
     base,
+    attributes,
     bitstreams,
     claims,
     deployables,
+    device_profiles,
     devices,
     hosts,
     operations,

@@ -40,6 +40,8 @@ class TestDefaults(base.BaseTestCase):
 
     def test_readers_see_members_claim_managers_see_cards(self):
         read = {
+            'cyborg:device_profile:get_all',
+            'cyborg:device_profile:get_one',
             'fpga:bitstream:get_all',
             'fpga:bitstream:get_one',
             'fpga:claim:get_all',
@@ -50,6 +52,8 @@ class TestDefaults(base.BaseTestCase):
         }
         write = {claims.CREATE, claims.DELETE, claims.PROGRAM}
         cards = {
+            'cyborg:attribute:get_all',
+            'cyborg:attribute:get_one',
             deployables.GET_ALL,
             deployables.GET_ONE,
             devices.GET_ALL,
@@ -58,6 +62,32 @@ class TestDefaults(base.BaseTestCase):
         self.assertEqual(read, self.allowed(caller('reader')))
         self.assertEqual(write, self.allowed(caller('member')))
         self.assertEqual(cards, self.allowed(caller('manager')))
+
+    def test_cyborgs_rules_have_its_names_and_defaults(self):
+        readers, managers = 'rule:project_reader_or_admin', (
+            'rule:project_manager_or_admin'
+        )  # fmt: skip
+        wanted = {
+            'device_profile:get_all': readers,
+            'device_profile:get_one': readers,
+            'device_profile:create': 'rule:admin_api',
+            'device_profile:delete': 'rule:admin_api',
+            'device:get_all': managers,
+            'device:get_one': managers,
+            'device:disable': 'rule:admin_api',
+            'device:enable': 'rule:admin_api',
+            'deployable:get_all': managers,
+            'deployable:get_one': managers,
+            'deployable:program': 'rule:admin_api',
+            'attribute:get_all': managers,
+            'attribute:get_one': managers,
+            'attribute:create': 'rule:admin_api',
+            'attribute:delete': 'rule:admin_api',
+        }
+        rules = {rule.name: rule.check_str for rule in policies.list_rules()}
+        for name, check in wanted.items():
+            with self.subTest(name):
+                self.assertEqual(check, rules[f'cyborg:{name}'])
 
     def test_another_project_gives_nothing(self):
         ctx = caller('reader', 'member', 'manager')

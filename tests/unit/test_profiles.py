@@ -8,6 +8,12 @@ from oslotest import base
 from cyborg_fpga import errors
 from cyborg_fpga import profiles
 
+EXAMPLES = hypothesis.settings(
+    max_examples=100,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(hypothesis.HealthCheck),
+)
 UNIT = {'resources:FPGA': '1'}
 CUSTOM = st.from_regex(r'CUSTOM_[A-Z0-9_]{1,20}', fullmatch=True)
 CLASS = st.one_of(CUSTOM, st.sampled_from(['FPGA', 'VGPU', 'PGPU', 'GPU']))
@@ -49,12 +55,14 @@ def groups(draw):
 
 
 class TestEveryProfile(base.BaseTestCase):
+    @EXAMPLES
     @hypothesis.given(st.lists(groups(), min_size=1, max_size=4))
     def test_what_is_right_is_kept_without_its_blanks(self, drawn):
         right = [members for members, _ in drawn]
         self.assertEqual(right, profiles.normalised([x for _, x in drawn]))
         self.assertEqual(right, profiles.normalised(right))
 
+    @EXAMPLES
     @hypothesis.given(groups())
     def test_every_member_is_read(self, drawn):
         members, _ = drawn
@@ -73,6 +81,7 @@ class TestEveryProfile(base.BaseTestCase):
         self.assertEqual(len(group.amounts), str(members).count('resources:'))
         self.assertEqual(sum(group.amounts.values()), group.units)
 
+    @EXAMPLES
     @hypothesis.given(groups(), st.sampled_from(list(LOADS)), st.data())
     def test_two_ways_to_say_what_to_load_are_refused(self, drawn, key, data):
         members, _ = drawn
@@ -81,6 +90,7 @@ class TestEveryProfile(base.BaseTestCase):
         members[key] = data.draw(LOADS[key])
         self.assertRaises(errors.InvalidInput, profiles.normalised, [members])
 
+    @EXAMPLES
     @hypothesis.given(
         st.recursive(
             st.none()

@@ -1,5 +1,6 @@
 """``/v2/deployables``: regions that can be programmed and handed out."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from oslo_serialization import jsonutils
@@ -9,6 +10,7 @@ from cyborg_fpga import nouns
 from cyborg_fpga.api import handler
 from cyborg_fpga.api import paging
 from cyborg_fpga.api.schemas import deployables as schema
+from cyborg_fpga.db import attributes
 from cyborg_fpga.db import deployables
 from cyborg_fpga.policies import claims as claim_policies
 from cyborg_fpga.policies import deployables as policies
@@ -18,12 +20,23 @@ class Deployables(handler.Controller):
     @handler.expose(query=schema.QUERY, answers={200: schema.DEPLOYABLES})
     def index(self, call: handler.Call) -> dict[str, Any]:
         call.authorize(policies.GET_ALL)
-        return paging.page(call, 'deployables', deployables.list_page, _shown)
+        facts: dict[int, list[attributes.Fact]] = {}
+
+        def source(*args: Any, **asked: Any) -> list[nouns.Deployable]:
+            found = deployables.list_page(*args, **asked)
+            ids = [region.id for region in found]
+            facts.update(attributes.of_deployables(call.ctx, ids))
+            return found
+
+        def show(call: handler.Call, region: nouns.Deployable) -> Any:
+            return _shown(call, region, facts.get(region.id, []))
+
+        return paging.page(call, 'deployables', source, show)
 
     @handler.expose(answers={200: schema.DEPLOYABLE})
     def show(self, call: handler.Call, uuid: str) -> dict[str, Any]:
         call.authorize(policies.GET_ONE)
-        return _shown(call, deployables.get(call.ctx, _uuid(uuid)))
+        return _one(call, handler.required_uuid(uuid))
 
     @handler.expose(body=schema.PROGRAM, answers={200: schema.DEPLOYABLE})
     def program(
@@ -36,31 +49,30 @@ class Deployables(handler.Controller):
         call.authorize(policies.PROGRAM)
         if again not in (None, uuid):
             raise errors.NotFound(kind='resource', ident='at this URL')
-        deployable = deployables.get(call.ctx, _uuid(uuid))
+        ident = handler.required_uuid(uuid)
+        deployable = deployables.get(call.ctx, ident)
         image = handler.canonical(call.body[0]['value'][0]['image_uuid'])
         operation = self.services.conductor.program(
             call.ctx, deployable.uuid, str(image)
         )
         return handler.Answer(
             status=200,
-            data=_shown(call, deployables.get(call.ctx, deployable.uuid)),
+            data=_one(call, deployable.uuid),
             headers={'Location': call.link('operations', operation.uuid)},
         )
 
 
-def _uuid(text: str) -> str:
-    """:raises errors.InvalidInput: As Cyborg: these must be UUIDs."""
-    uuid = handler.canonical(text)
-    if uuid is None:
-        raise errors.InvalidInput(
-            f"Invalid input for field/attribute uuid. Value: '{text[:64]}'. "
-            'unable to convert to uuid. Error: Expected a uuid but received '
-            f'{text[:64]}.'
-        )
-    return uuid
+def _one(call: handler.Call, uuid: str) -> dict[str, Any]:
+    region = deployables.get(call.ctx, uuid)
+    facts = attributes.of_deployables(call.ctx, [region.id])
+    return _shown(call, region, facts.get(region.id, []))
 
 
-def _shown(call: handler.Call, region: nouns.Deployable) -> dict[str, Any]:
+def _shown(
+    call: handler.Call,
+    region: nouns.Deployable,
+    facts: Sequence[attributes.Fact],
+) -> dict[str, Any]:
     whose = call.may(claim_policies.GET_ALL_PROJECTS)
     # What a project loaded for itself is its own and the operators' business.
     told = whose or not region.bitstream_private
@@ -73,10 +85,14 @@ def _shown(call: handler.Call, region: nouns.Deployable) -> dict[str, Any]:
         'name': region.name,
         'num_accelerators': len(region.handles),
         'device_id': region.device_id,
-        'attributes_list': jsonutils.dumps([{'rc': region.resource_class}]),
+        'attributes_list': jsonutils.dumps(
+            [{key: value} for key, value in facts]
+        ),
         'rp_uuid': region.rp_uuid,
         'driver_name': region.driver,
         'bitstream_id': region.bitstream_id if told else None,
+        # By this attributes name it; 'id' is the uuid to openstacksdk.
+        'deployable_id': region.id,
         'device_uuid': region.device_uuid,
         'device_address': str(region.device_address),
         'hostname': region.hostname,

@@ -69,6 +69,7 @@ _DEPLOYABLE = parts.closed(
         'rp_uuid': parts.UUID,
         'driver_name': parts.TEXT,
         'bitstream_id': parts.UUID_OR_NULL,
+        'deployable_id': {'type': 'integer'},
         'device_uuid': parts.UUID,
         'device_address': parts.PCI_ADDRESS,
         'hostname': parts.NAME,

@@ -53,6 +53,15 @@ def closed(properties: Mapping[str, Schema]) -> Schema:
     }
 
 
+def tolerant(properties: Mapping[str, Schema]) -> Schema:
+    """An object whose other members are ignored, since Cyborg does so."""
+    return {
+        'type': 'object',
+        'properties': dict(properties),
+        'additionalProperties': True,
+    }
+
+
 def query(properties: Mapping[str, Schema] | None = None) -> Schema:
     """A query string that may have just these parameters."""
     return {

@@ -145,7 +145,7 @@ class TestDeployables(base.ApiTest):
         region = self.regions[0]
         self.assertEqual(1, region['num_accelerators'])
         self.assertEqual(
-            [{'rc': region['resource_class']}],
+            [{'rc': region['resource_class']}, {'trait0': 'CUSTOM_FPGA'}],
             jsonutils.loads(region['attributes_list']),
         )
         handle = region['handles'][0]

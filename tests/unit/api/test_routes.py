@@ -18,8 +18,12 @@ ROUTES = [
     for method, action in methods.items()
 ]
 IMAGE = {'image_uuid': uuids.image}
+#: Whose bodies may have members that Cyborg ignores.
+TOLERANT = {('POST', '/v2/attributes'), ('POST', '/v2/device_profiles')}
 #: A body that each route takes which needs one.
 BODIES = {
+    '/v2/attributes': {'deployable_id': 1, 'key': 'k', 'value': 'v'},
+    '/v2/device_profiles': [],
     '/v2/claims/{uuid}/program': IMAGE,
     '/v2/deployables/{uuid}/program': [
         {'path': '/program', 'op': 'replace', 'value': [IMAGE]}
@@ -54,7 +58,8 @@ class TestTable(test.BaseTestCase):
                 for part in schema:
                     yield from objects(part)
 
-        for url, method, spec in ROUTES:
+        strict = [r for r in ROUTES if (r[1], r[0]) not in TOLERANT]
+        for url, method, spec in strict:
             for _, schema in spec.body or []:
                 for found in objects(schema):
                     with self.subTest(f'{method} {url}'):
@@ -94,7 +99,7 @@ class TestEveryRoute(base.ApiTest):
         for url, method, spec in ROUTES:
             if url in ('/', '/v2'):
                 continue
-            real = re.sub(r'{(uuid|again)}', uuids.it, url)
+            real = re.sub(r'{(uuid|again|ident)}', uuids.it, url)
             body = BODIES.get(url, {}) if spec.body else None
             yield method, real.replace('{name}', fixture.HOST), body
 

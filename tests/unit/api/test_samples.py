@@ -118,6 +118,26 @@ class TestSamples(base.ApiTest):
             body=[{'path': '/program', 'op': 'replace', 'value': [image]}],
         )
 
+    def test_profiles_and_attributes(self):
+        url = '/v2/device_profiles'
+        group = {
+            'resources:CUSTOM_FPGA_INTEL_PF': '1',
+            'trait:CUSTOM_FPGA_INTEL': 'required',
+            'accel:type': 'crypto',
+        }
+        body = [{'name': 'crypto', 'groups': [group], 'description': 'AES'}]
+        self.sample('device-profile-create', 'POST', url, base.ADMIN, body)
+        self.sample('device-profile-list', 'GET', url, base.READER)
+        self.sample('device-profile-show', 'GET', f'{url}/crypto', base.READER)
+        url = '/v2/attributes'
+        body = {'deployable_id': 1, 'key': 'trait9', 'value': 'CUSTOM_RACK_7'}
+        made = self.sample('attribute-create', 'POST', url, base.ADMIN, body)
+        self.sample(
+            'attribute-list', 'GET', f'{url}?deployable_id=1', base.ADMIN
+        )
+        where = f'{url}/{made.json["uuid"]}'
+        self.sample('attribute-show', 'GET', where, base.ADMIN)
+
     def test_hosts(self):
         url = f'/v2/hosts/{fixture.HOST}'
         self.sample('host-list', 'GET', '/v2/hosts', base.ADMIN)

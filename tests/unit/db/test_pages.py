@@ -2,15 +2,19 @@
 
 from cyborg_fpga import errors
 from cyborg_fpga import model
+from cyborg_fpga.api.schemas import attributes as attribute_schemas
 from cyborg_fpga.api.schemas import bitstreams as bitstream_schemas
 from cyborg_fpga.api.schemas import claims as claim_schemas
 from cyborg_fpga.api.schemas import deployables as deployable_schemas
+from cyborg_fpga.api.schemas import device_profiles as profile_schemas
 from cyborg_fpga.api.schemas import devices as device_schemas
 from cyborg_fpga.api.schemas import hosts as host_schemas
 from cyborg_fpga.api.schemas import operations as operation_schemas
+from cyborg_fpga.db import attributes
 from cyborg_fpga.db import bitstreams
 from cyborg_fpga.db import claims
 from cyborg_fpga.db import deployables
+from cyborg_fpga.db import device_profiles
 from cyborg_fpga.db import devices
 from cyborg_fpga.db import hosts
 from cyborg_fpga.db import operations
@@ -19,9 +23,11 @@ from tests.unit.db import test_bitstreams
 
 #: Each query module, and what its callers may ask of it.
 _QUERIES = {
+    attributes: attribute_schemas.QUERY,
     bitstreams: bitstream_schemas.QUERY,
     claims: claim_schemas.QUERY,
     deployables: deployable_schemas.QUERY,
+    device_profiles: profile_schemas.QUERY,
     devices: device_schemas.QUERY,
     hosts: host_schemas.QUERY,
     operations: operation_schemas.QUERY,
@@ -58,6 +64,10 @@ class PagesTest(base.DatabaseTest):
             self.operation(found, claim_uuid=uuid, project_id='p')
             image = test_bitstreams._image(name=f'image {found.id}')
             bitstreams.upsert(self.ctx, [image])
+            attributes.report(self.ctx, {found.id: [('rc', 'FPGA')]})
+            device_profiles.create(
+                self.ctx, base.new_uuid(), name=f'p{found.id}', groups=[]
+            )
 
 
 class TestPages(PagesTest):
@@ -143,6 +153,8 @@ class TestPages(PagesTest):
                 with self.subTest(module=module.__name__, filter=name):
                     value = getattr(row, name, None)
                     asked = 'p' if value is None else value
+                    if (module, name) == (device_profiles, 'name'):
+                        asked = [value]
                     found = module.list_page(
                         self.ctx, filters={name: asked}, limit=99
                     )
