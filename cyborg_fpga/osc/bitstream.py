@@ -9,7 +9,7 @@ from osc_lib.command import command
 
 from cyborg_fpga.osc import client
 from cyborg_fpga.osc import columns
-from cyborg_fpga.osc import paging
+from cyborg_fpga.osc import listing
 
 _SHORT = ('uuid', 'name', 'vendor', 'type', 'visibility', 'usable')
 _LONG = (
@@ -48,43 +48,23 @@ def resolve(api: client.Client, image: str) -> str:
     raise exceptions.CommandError(f'No bitstream is called {image}.')
 
 
-class ListBitstream(command.Lister):
+class ListBitstream(listing.Lister):
     """List bitstreams: Glance images with the tag FPGA."""
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        parser = super().get_parser(prog_name)
-        parser.add_argument(
-            '--type', metavar='<type>', help='Of this accelerator type.'
-        )
-        parser.add_argument(
-            '--vendor', metavar='<vendor>', help="For this vendor's cards."
-        )
-        parser.add_argument('--name', metavar='<name>', help='Of this name.')
-        use = parser.add_mutually_exclusive_group()
-        use.add_argument(
-            '--usable', action='store_true', help='Only those of use.'
-        )
-        use.add_argument(
+    collection = 'bitstreams'
+    short, long = _SHORT, _LONG
+    filters = (
+        listing.by('type', '<type>', 'Of this accelerator type.'),
+        listing.by('vendor', '<vendor>', "For this vendor's cards."),
+        listing.by('name', '<name>', 'Of this name.'),
+        listing.flag('usable', '--usable', 'true', 'Only those of use.'),
+        listing.flag(
+            'usable',
             '--unusable',
-            action='store_true',
-            help='Only those with something wrong; --long says what.',
-        )
-        paging.add_options(parser)
-        return parser
-
-    def take_action(self, parsed_args: argparse.Namespace) -> Any:
-        usable = None
-        if parsed_args.usable or parsed_args.unusable:
-            usable = 'true' if parsed_args.usable else 'false'
-        found = client.of(self.app).pages(
-            'bitstreams',
-            type=parsed_args.type,
-            vendor=parsed_args.vendor,
-            name=parsed_args.name,
-            usable=usable,
-            **paging.query(parsed_args),
-        )
-        return columns.table(found, _LONG if parsed_args.long else _SHORT)
+            'false',
+            'Only those with something wrong; --long says what.',
+        ),
+    )
 
 
 class ShowBitstream(command.ShowOne):

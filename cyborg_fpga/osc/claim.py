@@ -9,8 +9,8 @@ from osc_lib.command import command
 from cyborg_fpga.osc import bitstream
 from cyborg_fpga.osc import client
 from cyborg_fpga.osc import columns
+from cyborg_fpga.osc import listing
 from cyborg_fpga.osc import operation
-from cyborg_fpga.osc import paging
 from cyborg_fpga.osc import waiting
 
 _SHORT = ('uuid', 'origin', 'state', 'hostname', 'addresses', 'type')
@@ -22,6 +22,7 @@ _LONG = (
     'fault',
     'project_id',
     'instance_uuid',
+    'state_changed_at',
     'created_at',
     'updated_at',
 )
@@ -84,15 +85,16 @@ class CreateClaim(command.ShowOne):
         return columns.record(found)
 
 
-class ListClaim(command.Lister):
+class ListClaim(listing.Lister):
     """List claims: one's own, for administrators all."""
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        parser = super().get_parser(prog_name)
-        parser.add_argument('--host', metavar='<host>', help='On this host.')
-        parser.add_argument(
-            '--state',
-            choices=(
+    collection = 'claims'
+    short, long = _SHORT, _LONG
+    filters = (
+        listing.HOST,
+        listing.one_of(
+            'state',
+            (
                 'initial',
                 'unbound',
                 'claiming',
@@ -101,39 +103,20 @@ class ListClaim(command.Lister):
                 'failed',
                 'releasing',
             ),
-            help='In this state.',
-        )
-        parser.add_argument(
-            '--origin',
-            choices=('api', 'nova'),
-            help='Made through this door.',
-        )
-        parser.add_argument(
-            '--type', metavar='<type>', help='With this accelerator type.'
-        )
-        parser.add_argument(
-            '--instance', metavar='<uuid>', help='For this server.'
-        )
-        parser.add_argument(
+            'In this state.',
+        ),
+        listing.one_of('origin', ('api', 'nova'), 'Made through this door.'),
+        listing.by('type', '<type>', 'With this accelerator type.'),
+        listing.by(
+            'instance_uuid', '<uuid>', 'For this server.', '--instance'
+        ),
+        listing.by(
+            'project_id',
+            '<id>',
+            'Of this project (administrators only).',
             '--project',
-            metavar='<id>',
-            help='Of this project (administrators only).',
-        )
-        paging.add_options(parser)
-        return parser
-
-    def take_action(self, parsed_args: argparse.Namespace) -> Any:
-        found = client.of(self.app).pages(
-            'claims',
-            hostname=parsed_args.host,
-            state=parsed_args.state,
-            origin=parsed_args.origin,
-            type=parsed_args.type,
-            instance_uuid=parsed_args.instance,
-            project_id=parsed_args.project,
-            **paging.query(parsed_args),
-        )
-        return columns.table(found, _LONG if parsed_args.long else _SHORT)
+        ),
+    )
 
 
 class ShowClaim(command.ShowOne):

@@ -10,8 +10,8 @@ from osc_lib.command import command
 from cyborg_fpga.osc import bitstream
 from cyborg_fpga.osc import client
 from cyborg_fpga.osc import columns
+from cyborg_fpga.osc import listing
 from cyborg_fpga.osc import operation
-from cyborg_fpga.osc import paging
 from cyborg_fpga.osc import waiting
 
 _SHORT = (
@@ -40,17 +40,6 @@ _LONG = (
 _TWICE = ('links', 'parent_id', 'root_id', 'attributes_list', 'device_id')
 
 
-def _with_handles(found: dict[str, Any]) -> dict[str, Any]:
-    """Add what a person looks for in the handles."""
-    handles = [one for one in found['handles'] if one.get('present', True)]
-    taken = sum(bool(one['claimed']) for one in handles)
-    return {
-        **found,
-        'addresses': [one['pci_address'] for one in handles],
-        'claimed': f'{taken}/{len(handles)}',
-    }
-
-
 class _Handles(cliff_columns.FormattableColumn[list[dict[str, Any]]]):
     """A line per handle for people; all that is known for programs."""
 
@@ -70,39 +59,34 @@ def _handle(handle: dict[str, Any]) -> str:
     return f'{handle["kind"]} {handle["pci_address"]}: {use}'
 
 
-class ListDeployable(command.Lister):
+class ListDeployable(listing.Lister):
     """List deployables, the regions of FPGAs that can be programmed."""
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        parser = super().get_parser(prog_name)
-        parser.add_argument('--host', metavar='<host>', help='On this host.')
-        parser.add_argument('--device', metavar='<uuid>', help='Of this card.')
-        parser.add_argument(
-            '--resource-class', metavar='<class>', help='Of this class.'
-        )
-        parser.add_argument(
-            '--state',
-            choices=('idle', 'programming', 'unknown'),
-            help='In this state.',
-        )
-        parser.add_argument(
-            '--image', metavar='<uuid>', help='With this bitstream loaded.'
-        )
-        paging.add_options(parser)
-        return parser
+    collection = 'deployables'
+    short, long = _SHORT, _LONG
+    filters = (
+        listing.HOST,
+        listing.by('device_uuid', '<uuid>', 'Of this card.', '--device'),
+        listing.by(
+            'resource_class', '<class>', 'Of this class.', '--resource-class'
+        ),
+        listing.one_of(
+            'state', ('idle', 'programming', 'unknown'), 'In this state.'
+        ),
+        listing.by(
+            'bitstream_id', '<uuid>', 'With this bitstream loaded.', '--image'
+        ),
+    )
 
-    def take_action(self, parsed_args: argparse.Namespace) -> Any:
-        found = client.of(self.app).pages(
-            'deployables',
-            hostname=parsed_args.host,
-            device_uuid=parsed_args.device,
-            resource_class=parsed_args.resource_class,
-            state=parsed_args.state,
-            bitstream_id=parsed_args.image,
-            **paging.query(parsed_args),
-        )
-        names = _LONG if parsed_args.long else _SHORT
-        return columns.table(map(_with_handles, found), names)
+    def made(self, item: dict[str, Any]) -> dict[str, Any]:
+        """Add what a person looks for in the handles."""
+        handles = [one for one in item['handles'] if one.get('present', True)]
+        taken = sum(bool(one['claimed']) for one in handles)
+        return {
+            **item,
+            'addresses': [one['pci_address'] for one in handles],
+            'claimed': f'{taken}/{len(handles)}',
+        }
 
 
 class ShowDeployable(command.ShowOne):

@@ -7,7 +7,7 @@ from osc_lib.command import command
 
 from cyborg_fpga.osc import client
 from cyborg_fpga.osc import columns
-from cyborg_fpga.osc import paging
+from cyborg_fpga.osc import listing
 
 _SHORT = (
     'uuid',
@@ -31,42 +31,26 @@ _LONG = (
 _TWICE = ('links', 'std_board_info', 'vendor_board_info')
 
 
-class ListDevice(command.Lister):
+class ListDevice(listing.Lister):
     """List FPGA cards."""
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        parser = super().get_parser(prog_name)
-        parser.add_argument('--host', metavar='<host>', help='On this host.')
-        parser.add_argument(
-            '--vendor', metavar='<vendor>', help='Of this vendor.'
-        )
-        parser.add_argument(
-            '--family', metavar='<family>', help='Of this family of cards.'
-        )
-        parser.add_argument(
-            '--status',
-            choices=('enabled', 'maintaining'),
-            help="With this status, the operator's word.",
-        )
-        parser.add_argument(
-            '--health',
-            choices=('ok', 'suspect', 'quarantined', 'lost'),
-            help='With this health, what was seen of the card.',
-        )
-        paging.add_options(parser)
-        return parser
-
-    def take_action(self, parsed_args: argparse.Namespace) -> Any:
-        found = client.of(self.app).pages(
-            'devices',
-            hostname=parsed_args.host,
-            vendor=parsed_args.vendor,
-            family=parsed_args.family,
-            status=parsed_args.status,
-            health=parsed_args.health,
-            **paging.query(parsed_args),
-        )
-        return columns.table(found, _LONG if parsed_args.long else _SHORT)
+    collection = 'devices'
+    short, long = _SHORT, _LONG
+    filters = (
+        listing.HOST,
+        listing.by('vendor', '<vendor>', 'Of this vendor.'),
+        listing.by('family', '<family>', 'Of this family of cards.'),
+        listing.one_of(
+            'status',
+            ('enabled', 'maintaining'),
+            "With this status, the operator's word.",
+        ),
+        listing.one_of(
+            'health',
+            ('ok', 'suspect', 'quarantined', 'lost'),
+            'With this health, what was seen of the card.',
+        ),
+    )
 
 
 class ShowDevice(command.ShowOne):

@@ -7,7 +7,7 @@ from osc_lib.command import command
 
 from cyborg_fpga.osc import client
 from cyborg_fpga.osc import columns
-from cyborg_fpga.osc import paging
+from cyborg_fpga.osc import listing
 
 _SHORT = ('hostname', 'status', 'up', 'layout', 'last_seen')
 _LONG = (
@@ -21,41 +21,22 @@ _LONG = (
 )
 
 
-class ListHost(command.Lister):
+class ListHost(listing.Lister):
     """List hosts with FPGA cards."""
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        parser = super().get_parser(prog_name)
-        parser.add_argument(
-            '--status',
-            choices=('enabled', 'disabled'),
-            help="With this status, the operator's word.",
-        )
-        state = parser.add_mutually_exclusive_group()
-        state.add_argument(
-            '--up',
-            action='store_true',
-            help='Only those whose agent reports.',
-        )
-        state.add_argument(
-            '--down',
-            action='store_true',
-            help='Only those whose agent is silent.',
-        )
-        paging.add_options(parser)
-        return parser
-
-    def take_action(self, parsed_args: argparse.Namespace) -> Any:
-        up = None
-        if parsed_args.up or parsed_args.down:
-            up = 'true' if parsed_args.up else 'false'
-        found = client.of(self.app).pages(
-            'hosts',
-            status=parsed_args.status,
-            up=up,
-            **paging.query(parsed_args),
-        )
-        return columns.table(found, _LONG if parsed_args.long else _SHORT)
+    collection = 'hosts'
+    short, long = _SHORT, _LONG
+    filters = (
+        listing.one_of(
+            'status',
+            ('enabled', 'disabled'),
+            "With this status, the operator's word.",
+        ),
+        listing.flag('up', '--up', 'true', 'Only those whose agent reports.'),
+        listing.flag(
+            'up', '--down', 'false', 'Only those whose agent is silent.'
+        ),
+    )
 
 
 class ShowHost(command.ShowOne):

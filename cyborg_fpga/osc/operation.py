@@ -7,7 +7,7 @@ from osc_lib.command import command
 
 from cyborg_fpga.osc import client
 from cyborg_fpga.osc import columns
-from cyborg_fpga.osc import paging
+from cyborg_fpga.osc import listing
 
 _SHORT = (
     'uuid',
@@ -25,6 +25,7 @@ _LONG = (
     'claim_uuid',
     'image_uuid',
     'wipe_level',
+    'state_changed_at',
     'created_at',
     'updated_at',
 )
@@ -34,46 +35,26 @@ def shown(found: dict[str, Any]) -> Any:
     return columns.record(found)
 
 
-class ListOperation(command.Lister):
+class ListOperation(listing.Lister):
     """List programmings and wipes, the newest first."""
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        parser = super().get_parser(prog_name)
-        parser.add_argument('--host', metavar='<host>', help='On this host.')
-        parser.add_argument(
-            '--deployable', metavar='<uuid>', help='On this deployable.'
-        )
-        parser.add_argument(
-            '--claim', metavar='<uuid>', help='On behalf of this claim.'
-        )
-        parser.add_argument(
-            '--kind', choices=('program', 'wipe'), help='Of this kind.'
-        )
-        parser.add_argument(
-            '--state',
-            choices=(
-                'pending',
-                'running',
-                'succeeded',
-                'failed',
-                'cancelled',
-            ),
-            help='In this state.',
-        )
-        paging.add_options(parser)
-        return parser
-
-    def take_action(self, parsed_args: argparse.Namespace) -> Any:
-        found = client.of(self.app).pages(
-            'operations',
-            hostname=parsed_args.host,
-            deployable_uuid=parsed_args.deployable,
-            claim_uuid=parsed_args.claim,
-            kind=parsed_args.kind,
-            state=parsed_args.state,
-            **paging.query(parsed_args),
-        )
-        return columns.table(found, _LONG if parsed_args.long else _SHORT)
+    collection = 'operations'
+    short, long = _SHORT, _LONG
+    filters = (
+        listing.HOST,
+        listing.by(
+            'deployable_uuid', '<uuid>', 'On this deployable.', '--deployable'
+        ),
+        listing.by(
+            'claim_uuid', '<uuid>', 'On behalf of this claim.', '--claim'
+        ),
+        listing.one_of('kind', ('program', 'wipe'), 'Of this kind.'),
+        listing.one_of(
+            'state',
+            ('pending', 'running', 'succeeded', 'failed', 'cancelled'),
+            'In this state.',
+        ),
+    )
 
 
 class ShowOperation(command.ShowOne):
