@@ -193,6 +193,16 @@ class Placement:
             allow=(http.HTTPStatus.NOT_FOUND,),
         )
 
+    def providers_below(self, root: str, prefix: str) -> list[str]:
+        """Uuids of the providers of a tree whose names begin with *prefix*."""
+        query = parse.urlencode({'in_tree': root})
+        found = self._http.get(f'/resource_providers?{query}')
+        return [
+            str(provider['uuid'])
+            for provider in found['resource_providers']
+            if provider['name'].startswith(prefix)
+        ]
+
     def provider_allocations(self, uuid: str) -> dict[str, dict[str, int]]:
         """Allocated amounts by consumer and resource class.
 

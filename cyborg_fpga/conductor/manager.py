@@ -14,6 +14,7 @@ from cyborg_fpga import errors
 from cyborg_fpga import model
 from cyborg_fpga.clients import glance
 from cyborg_fpga.clients import placement
+from cyborg_fpga.conductor import audit
 from cyborg_fpga.conductor import catalogue
 from cyborg_fpga.conductor import claims
 from cyborg_fpga.conductor import inventory
@@ -74,6 +75,7 @@ class Manager:
             self._inventory,
             self._programming,
             self._supervision,
+            audit.Audit(rooms, self._inventory),
             self._owner,
         )
 

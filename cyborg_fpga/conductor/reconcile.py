@@ -17,15 +17,16 @@ from cyborg_fpga import context
 from cyborg_fpga import errors
 from cyborg_fpga import model
 from cyborg_fpga import nouns
+from cyborg_fpga.conductor import audit
 from cyborg_fpga.conductor import catalogue
 from cyborg_fpga.conductor import claims
 from cyborg_fpga.conductor import inventory
 from cyborg_fpga.conductor import programming
 from cyborg_fpga.conductor import supervision
-from cyborg_fpga.db import bitstreams
 from cyborg_fpga.db import deployables
 from cyborg_fpga.db import hosts
 from cyborg_fpga.db import operations
+from cyborg_fpga.db import turns
 
 LOG = logging.getLogger(__name__)
 
@@ -35,8 +36,10 @@ _T = TypeVar('_T', model.Operation, nouns.Deployable)
 # no operation outlives its deadline because Placement is slow.
 _THREADS = 16
 
-# One conductor at a time follows Glance; this is the name of that.
-_TURN = 'catalogue'
+# What one conductor at a time does, and how much longer than until the next
+# time its turn lasts.
+_CATALOGUE, _AUDIT = 'catalogue', 'audit'
+_TURN_SECONDS = 30
 
 
 class Jobs:
@@ -98,6 +101,7 @@ class Reconciler:
         stock: inventory.Inventory,
         programs: programming.Programming,
         endings: supervision.Supervision,
+        books: audit.Audit,
         owner: str,
     ) -> None:
         self._conf = conf
@@ -106,6 +110,7 @@ class Reconciler:
         self._inventory = stock
         self._programming = programs
         self._supervision = endings
+        self._audit = books
         self._owner = owner
         self._began = time.monotonic()
         self._woken = threading.Event()
@@ -120,6 +125,7 @@ class Reconciler:
         for name, loop in (
             ('reconcile', self._loop),
             ('catalogue', self._catalogue_loop),
+            ('audit', self._audit_loop),
         ):
             thread = threading.Thread(target=loop, name=name, daemon=True)
             thread.start()
@@ -132,7 +138,7 @@ class Reconciler:
             thread.join(10)
         self._checks.stop()
         self._jobs.stop()
-        attempt('stop', self._end_turn)
+        attempt('stop', self._end_turns)
 
     def wake(self) -> None:
         """Look now instead of at the end of the interval."""
@@ -235,16 +241,33 @@ class Reconciler:
                 ),
             )
 
-    def _end_turn(self, ctx: context.RequestContext) -> None:
-        bitstreams.end_turn(ctx, _TURN, self._owner)
+    def _end_turns(self, ctx: context.RequestContext) -> None:
+        for name in (_CATALOGUE, _AUDIT):
+            turns.end(ctx, name, self._owner)
 
     def _follow_catalogue(self, ctx: context.RequestContext) -> None:
         interval = self._conf.bitstream.sync_interval
-        if not bitstreams.take_turn(ctx, _TURN, self._owner, interval + 30):
+        if not self._take_turn(ctx, _CATALOGUE, interval):
             return
         if self._catalogue.cycle(ctx):
             hosts.mark_stale(ctx)
             self.wake()
+
+    def _audit_loop(self) -> None:
+        interval = self._conf.conductor.audit_interval
+        while interval and not self._ending.wait(interval):
+            attempt('audit', self._audit_all)
+
+    def _audit_all(self, ctx: context.RequestContext) -> None:
+        interval = self._conf.conductor.audit_interval
+        if self._take_turn(ctx, _AUDIT, interval):
+            self._audit.run(ctx, self._ending)
+
+    def _take_turn(
+        self, ctx: context.RequestContext, name: str, interval: float
+    ) -> bool:
+        seconds = interval + _TURN_SECONDS
+        return turns.take(ctx, name, self._owner, seconds)
 
 
 def _by_host(items: Iterable[_T]) -> list[tuple[str, list[_T]]]:

@@ -40,6 +40,17 @@ not extend its lease. See *reconcile_interval* for how long it may be.
 """,
     ),
     cfg.FloatOpt(
+        'audit_interval',
+        default=600.0,
+        min=0.0,
+        help="""
+Seconds between two comparisons of all that Placement holds of the FPGA hosts
+with our records, by one conductor for all. Its providers are made what they
+should be, allocations of claims that do not exist are deleted, and claims that
+lost theirs get it back. 0: never.
+""",
+    ),
+    cfg.FloatOpt(
         'deadline_factor',
         default=3.0,
         min=1.0,

@@ -10,7 +10,6 @@ import sqlalchemy as sa
 from cyborg_fpga import context
 from cyborg_fpga import errors
 from cyborg_fpga import nouns
-from cyborg_fpga.db import clock
 from cyborg_fpga.db import engine
 from cyborg_fpga.db import models
 
@@ -140,6 +139,27 @@ def of_type(
 
 
 @engine.reader
+def offered(
+    ctx: context.RequestContext,
+    project_id: str | None,
+    column: str,
+    value: str,
+) -> list[nouns.Bitstream]:
+    """The same for those whose *column* is *value*."""
+    rows = ctx.session.execute(
+        sa.select(models.Bitstream)
+        .where(getattr(models.Bitstream, column) == value)
+        .where(models.Bitstream.usable.is_(True))
+        .where(_offered(project_id))
+        .order_by(
+            sa.case((models.Bitstream.owner == project_id, 0), else_=1),
+            models.Bitstream.id.desc(),
+        )
+    ).scalars()
+    return [_bitstream(row) for row in rows]
+
+
+@engine.reader
 def public(ctx: context.RequestContext) -> list[nouns.Bitstream]:
     """Usable bitstreams that everybody may use: what traits are made of."""
     rows = ctx.session.execute(
@@ -204,40 +224,6 @@ def set_cursor(
         )
 
 
-@engine.writer
-def take_turn(
-    ctx: context.RequestContext, name: str, owner: str, seconds: float
-) -> bool:
-    """Of many conductors, the one that gets True does *name*'s work now.
-
-    It keeps the turn for *seconds*, and may take it again meanwhile.
-    """
-    mine = (
-        sa.update(models.Cursor)
-        .where(models.Cursor.name == name)
-        .where(
-            sa.or_(
-                models.Cursor.lease_owner == owner,
-                models.Cursor.lease_expires < clock.now(),
-            )
-        )
-        .values(lease_owner=owner, lease_expires=clock.now() + seconds)
-    )
-    if engine.change(ctx, mine):
-        return True
-    exists = ctx.session.execute(
-        sa.select(models.Cursor.name).where(models.Cursor.name == name)
-    ).first()
-    if exists:
-        return False
-    ctx.session.execute(
-        sa.insert(models.Cursor).values(
-            name=name, lease_owner=owner, lease_expires=clock.now() + seconds
-        )
-    )
-    return True
-
-
 def _offered(project_id: str | None) -> Any:
     """What serves a claim by type. Not community images: anybody may make
     those, and so decide what strangers get.
@@ -245,18 +231,6 @@ def _offered(project_id: str | None) -> Any:
     return sa.or_(
         models.Bitstream.public.is_(True),
         models.Bitstream.owner == project_id,
-    )
-
-
-@engine.writer
-def end_turn(ctx: context.RequestContext, name: str, owner: str) -> None:
-    """Let another do *name*'s work, if it was *owner* that did it."""
-    engine.change(
-        ctx,
-        sa.update(models.Cursor)
-        .where(models.Cursor.name == name)
-        .where(models.Cursor.lease_owner == owner)
-        .values(lease_expires=0.0),
     )
 
 

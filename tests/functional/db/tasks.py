@@ -13,6 +13,7 @@ from cyborg_fpga.db import operations
 from cyborg_fpga.db import outcomes
 from cyborg_fpga.db import reports
 from cyborg_fpga.db import reservations
+from cyborg_fpga.db import turns
 
 Context = context.RequestContext
 
@@ -91,7 +92,7 @@ def take_claims(ctx: Context, owner: str) -> list[str]:
 
 
 def take_turn(ctx: Context, name: str, owner: str) -> bool:
-    return bitstreams.take_turn(ctx, name, owner, 60)
+    return turns.take(ctx, name, owner, 60)
 
 
 def upsert(ctx: Context, rows: Sequence[nouns.Bitstream]) -> int:

@@ -17,6 +17,7 @@ from tests.unit.db import test_outcomes
 from tests.unit.db import test_pages
 from tests.unit.db import test_reports
 from tests.unit.db import test_reservations
+from tests.unit.db import test_turns
 
 _CASES = [
     case
@@ -29,6 +30,7 @@ _CASES = [
         test_pages,
         test_reports,
         test_reservations,
+        test_turns,
     )
     for case in vars(module).values()
     if isinstance(case, type)

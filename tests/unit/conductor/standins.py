@@ -10,6 +10,7 @@ import oslo_messaging as messaging
 from cyborg_fpga import errors
 from cyborg_fpga import model
 from cyborg_fpga.clients import glance
+from cyborg_fpga.clients import placement
 
 AWAY = errors.ServiceUnavailable(service='Placement', reason='shut')
 
@@ -23,6 +24,7 @@ class Rooms:
     :ivar before: By method, called before it answers.
     :ivar tree: The providers that it was told last, by name.
     :ivar held: By consumer, what it was given.
+    :ivar strangers: Consumers that are not claims.
     """
 
     def __init__(self, asked):
@@ -31,6 +33,7 @@ class Rooms:
         self.before = {}
         self.tree = {}
         self.held = {}
+        self.strangers = set()
 
     def _asked(self, method, what):
         self.asked.append((method, what))
@@ -53,6 +56,23 @@ class Rooms:
     def release(self, consumer):
         self._asked('deallocate', consumer)
         self.held.pop(consumer, None)
+
+    def providers_below(self, root, prefix):
+        self._asked('look', prefix)
+        return [provider.uuid for provider in self.tree.values()]
+
+    def provider_allocations(self, uuid):
+        return {
+            consumer: dict(amounts[uuid])
+            for consumer, amounts in self.held.items()
+            if uuid in amounts
+        }
+
+    def allocations(self, consumer):
+        kind = 'INSTANCE' if consumer in self.strangers else 'FPGA_CLAIM'
+        return placement.Allocations(
+            resources=self.held.get(consumer, {}), consumer_type=kind
+        )
 
     @property
     def reserved(self):
