@@ -203,6 +203,8 @@ def _shown(call: handler.Call, claim: nouns.Claim) -> dict[str, Any]:
         'project_id': claim.project_id,
         'user_id': claim.user_id,
         'instance_uuid': claim.instance_uuid,
+        # Zero in a record that says of no change.
+        'state_changed_at': operations.iso(claim.state_changed_at or None),
         'created_at': claim.created_at,
         'updated_at': claim.updated_at,
         'links': call.self_link('claims', claim.uuid),

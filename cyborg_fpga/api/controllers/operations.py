@@ -60,6 +60,7 @@ def _visible(call: handler.Call, uuid: str) -> model.Operation:
 def shown(call: handler.Call, operation: model.Operation) -> dict[str, Any]:
     """An operation as the API shows it."""
     wipe, cause = operation.wipe_level, operation.cause
+    started, finished = iso(operation.started_at), iso(operation.finished_at)
     return {
         'uuid': operation.uuid,
         'kind': operation.kind.value,
@@ -76,16 +77,18 @@ def shown(call: handler.Call, operation: model.Operation) -> dict[str, Any]:
         'step': operation.step,
         'cause': None if cause is None else cause.value,
         'detail': operation.detail,
-        'deadline': _iso(operation.deadline or None),
-        'started_at': _iso(operation.started_at),
-        'finished_at': _iso(operation.finished_at),
+        'deadline': iso(operation.deadline or None),
+        'started_at': started,
+        'finished_at': finished,
+        'state_changed_at': finished or started or operation.created_at,
         'created_at': operation.created_at,
         'updated_at': operation.updated_at,
         'links': call.self_link('operations', operation.uuid),
     }
 
 
-def _iso(seconds: float | None) -> str | None:
+def iso(seconds: float | None) -> str | None:
+    """Seconds since 1970 as the API writes times; None stays."""
     if seconds is None:
         return None
     return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat()

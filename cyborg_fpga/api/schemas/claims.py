@@ -95,6 +95,7 @@ _CLAIM = parts.closed(
         'project_id': parts.TEXT_OR_NULL,
         'user_id': parts.TEXT_OR_NULL,
         'instance_uuid': parts.UUID_OR_NULL,
+        'state_changed_at': parts.TIME_OR_NULL,
         'created_at': parts.TIME_OR_NULL,
         'updated_at': parts.TIME_OR_NULL,
         'links': parts.LINKS,

@@ -38,6 +38,7 @@ _OPERATION = parts.closed(
         'deadline': parts.TIME_OR_NULL,
         'started_at': parts.TIME_OR_NULL,
         'finished_at': parts.TIME_OR_NULL,
+        'state_changed_at': parts.TIME_OR_NULL,
         'created_at': parts.TIME_OR_NULL,
         'updated_at': parts.TIME_OR_NULL,
         'links': parts.LINKS,

@@ -128,7 +128,9 @@ class TestReprogramming(base.ServiceTest):
         self.assertEqual('fpga.in_use', self.refused(409, answer)[0])
         # Nobody can wipe it now; that it is given back is recorded.
         self.service.release(self.mine['uuid'])
-        self.assertEqual('releasing', self.claim()['state'])
+        waits = self.claim()
+        self.assertEqual('releasing', waits['state'])
+        self.assertGreater(waits['state_changed_at'], now['state_changed_at'])
         self.service.release(
             self.mine['uuid'], token=inprocess.ADMIN, force=True
         )

@@ -36,6 +36,9 @@ class TestOperations(base.ApiTest):
         self.assertEqual(fixture.CARDS[0], operation['device_address'])
         self.assertIsNotNone(operation['deadline'])
         self.assertIsNone(operation['finished_at'])
+        self.assertEqual(
+            operation['created_at'], operation['state_changed_at']
+        )
 
     def test_cancelling_is_for_administrators(self):
         url = f'/v2/operations/{self.start()["uuid"]}/cancel'
@@ -45,6 +48,9 @@ class TestOperations(base.ApiTest):
         self.assertEqual(202, answer.status_int)
         self.assertEqual('cancelled', answer.json['state'])
         self.assertEqual('cancelled', answer.json['cause'])
+        self.assertEqual(
+            answer.json['finished_at'], answer.json['state_changed_at']
+        )
 
     def test_an_unknown_operation_is_not_found(self):
         for ident in ('xx', uuids.none):
