@@ -24,6 +24,26 @@ _QUERY = sa.select(models.Claim, models.Host.hostname).outerjoin(
     models.Host, models.Host.id == models.Claim.host_id
 )
 _CLAIM, _HANDLE, _REGION = models.Claim, models.AttachHandle, models.Deployable
+# Constants, see engine.run().
+_SET_STATE = (
+    sa.update(_CLAIM)
+    .where(_CLAIM.uuid == sa.bindparam('claim'))
+    .where(_CLAIM.state.in_(sa.bindparam('old', expanding=True)))
+    .values(state=sa.bindparam('new'), state_changed_at=clock.now())
+)
+_HELD = (
+    sa.select(_HANDLE.claim_id, _HANDLE.pci_address, _REGION.uuid)
+    .join(_REGION, _REGION.id == _HANDLE.deployable_id)
+    .where(_HANDLE.claim_id.in_(sa.bindparam('claims', expanding=True)))
+    .order_by(_HANDLE.pci_address)
+)
+_DONE = (
+    sa.select(models.Operation.claim_uuid, models.Operation.uuid)
+    .where(
+        models.Operation.claim_uuid.in_(sa.bindparam('claims', expanding=True))
+    )
+    .order_by(models.Operation.id)
+)
 _HOLDING = (
     model.ClaimState.CLAIMING,
     model.ClaimState.PROGRAMMING,
@@ -45,13 +65,13 @@ def set_state(
 ) -> bool:
     """Compare-and-swap the state; False: it was none of *old*."""
     return bool(
-        engine.change(
+        engine.run(
             ctx,
-            sa.update(_CLAIM)
-            .where(_CLAIM.uuid == uuid)
-            .where(_CLAIM.state.in_([state.value for state in old]))
-            .values(state=new.value, state_changed_at=clock.now()),
-        )
+            _SET_STATE,
+            claim=uuid,
+            old=[state.value for state in old],
+            new=new.value,
+        ).rowcount
     )
 
 
@@ -302,18 +322,13 @@ def _claims(
 ) -> list[nouns.Claim]:
     """Three statements for any number of claims, the given one included."""
     held = collections.defaultdict(list)
-    for claim_id, address, uuid in ctx.session.execute(
-        sa.select(_HANDLE.claim_id, _HANDLE.pci_address, _REGION.uuid)
-        .join(_REGION, _REGION.id == _HANDLE.deployable_id)
-        .where(_HANDLE.claim_id.in_([row[0].id for row in rows]))
-        .order_by(_HANDLE.pci_address)
+    for claim_id, address, uuid in engine.run(
+        ctx, _HELD, claims=[row[0].id for row in rows]
     ):
         held[claim_id].append((address, uuid))
     done = collections.defaultdict(list)
-    for claim_uuid, uuid in ctx.session.execute(
-        sa.select(models.Operation.claim_uuid, models.Operation.uuid)
-        .where(models.Operation.claim_uuid.in_([row[0].uuid for row in rows]))
-        .order_by(models.Operation.id)
+    for claim_uuid, uuid in engine.run(
+        ctx, _DONE, claims=[row[0].uuid for row in rows]
     ):
         done[claim_uuid].append(uuid)
     return [

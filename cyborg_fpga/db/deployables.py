@@ -21,6 +21,40 @@ _QUERY = (
     .join(models.Host, models.Host.id == models.Deployable.host_id)
 )
 _OTHER = orm.aliased(models.Deployable)
+_FREE = sa.select(models.AttachHandle.id).where(
+    models.AttachHandle.deployable_id == models.Deployable.id,
+    models.AttachHandle.claim_id.is_(None),
+    models.AttachHandle.present.is_(True),
+)
+_CLAIMABLE = (
+    _QUERY.where(models.Host.up.is_(True))
+    .where(models.Host.status == model.HostStatus.ENABLED.value)
+    .where(models.Device.status == model.DeviceStatus.ENABLED.value)
+    .where(models.Device.health.in_(['ok', 'suspect']))
+    .where(models.Deployable.state == model.DeployableState.IDLE.value)
+    .where(models.Deployable.wipe_pending.is_(False))
+    .where(_FREE.exists())
+)
+# Columns and not rows of the mapper: a card has many handles, and a claim
+# looks at many cards.
+_HANDLES = (
+    sa.select(
+        models.AttachHandle.deployable_id,
+        models.AttachHandle.uuid,
+        models.AttachHandle.pci_address,
+        models.AttachHandle.kind,
+        models.AttachHandle.present,
+        models.Claim.uuid,
+        models.Claim.project_id,
+    )
+    .outerjoin(models.Claim, models.Claim.id == models.AttachHandle.claim_id)
+    .where(
+        models.AttachHandle.deployable_id.in_(
+            sa.bindparam('regions', expanding=True)
+        )
+    )
+    .order_by(models.AttachHandle.pci_address)
+)
 
 
 @engine.reader
@@ -98,21 +132,7 @@ def claimable(
 
     :param wishes: Only regions that one of these bitstreams is made for.
     """
-    free = sa.select(models.AttachHandle.id).where(
-        models.AttachHandle.deployable_id == models.Deployable.id,
-        models.AttachHandle.claim_id.is_(None),
-        models.AttachHandle.present.is_(True),
-    )
-    query = (
-        _QUERY.where(models.Host.up.is_(True))
-        .where(models.Host.status == model.HostStatus.ENABLED.value)
-        .where(models.Device.status == model.DeviceStatus.ENABLED.value)
-        .where(models.Device.health.in_(['ok', 'suspect']))
-        .where(models.Deployable.state == model.DeployableState.IDLE.value)
-        .where(models.Deployable.wipe_pending.is_(False))
-        .where(free.exists())
-        .limit(limit)
-    )
+    query = _CLAIMABLE.limit(limit)
     if hostname is not None:
         query = query.where(models.Host.hostname == hostname)
     if resource_class is not None:
@@ -208,24 +228,7 @@ def _with_handles(
     ctx: context.RequestContext, rows: Sequence[Any]
 ) -> list[nouns.Deployable]:
     handles = collections.defaultdict(list)
-    # Columns and not rows of the mapper: a card has many handles, and a
-    # claim looks at many cards.
-    found = ctx.session.execute(
-        sa.select(
-            models.AttachHandle.deployable_id,
-            models.AttachHandle.uuid,
-            models.AttachHandle.pci_address,
-            models.AttachHandle.kind,
-            models.AttachHandle.present,
-            models.Claim.uuid,
-            models.Claim.project_id,
-        )
-        .outerjoin(
-            models.Claim, models.Claim.id == models.AttachHandle.claim_id
-        )
-        .where(models.AttachHandle.deployable_id.in_([r[0].id for r in rows]))
-        .order_by(models.AttachHandle.pci_address)
-    )
+    found = engine.run(ctx, _HANDLES, regions=[row[0].id for row in rows])
     for region_id, uuid, address, kind, present, claim, project in found:
         handles[region_id].append(
             nouns.AttachHandle(

@@ -5,8 +5,10 @@ deployable, always in that order and by rising id, so that neither a race nor
 a deadlock decides.
 """
 
+import collections
 from collections.abc import Collection
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,6 +23,62 @@ from cyborg_fpga.db import engine
 from cyborg_fpga.db import models
 
 _CLAIM, _HANDLE, _REGION = models.Claim, models.AttachHandle, models.Deployable
+_REGIONS: Any = sa.bindparam('regions', expanding=True)
+
+# Constants, see engine.run().
+_CARDS = sa.select(_REGION.device_id).where(_REGION.id.in_(_REGIONS))
+_LOCK_CARD = (
+    sa.update(models.Device)
+    .where(models.Device.id == sa.bindparam('card'))
+    .values(failures=models.Device.failures)
+)
+_LOCK_REGION = (
+    sa.update(_REGION)
+    .where(_REGION.id == sa.bindparam('region'))
+    .where(_REGION.state == model.DeployableState.IDLE.value)
+    .where(_REGION.wipe_pending.is_(False))
+    .values(last_used=clock.now())
+)
+_LOCKED = (
+    sa.select(
+        _REGION.id,
+        _REGION.host_id,
+        _REGION.device_id,
+        _REGION.bitstream_id,
+        _REGION.bitstream_private,
+    )
+    .join(models.Device, models.Device.id == _REGION.device_id)
+    .join(models.Host, models.Host.id == _REGION.host_id)
+    .where(_REGION.id.in_(_REGIONS))
+    .where(models.Host.up.is_(True))
+    .where(models.Host.status == model.HostStatus.ENABLED.value)
+    .where(models.Device.status == model.DeviceStatus.ENABLED.value)
+    .where(models.Device.health.in_(['ok', 'suspect']))
+)
+_HANDLES = (
+    sa.select(
+        _HANDLE.id,
+        _HANDLE.deployable_id,
+        _REGION.device_id,
+        _HANDLE.kind,
+        _HANDLE.present,
+        _HANDLE.claim_id,
+        _CLAIM.state,
+        _CLAIM.type,
+        _CLAIM.image_uuid,
+        _CLAIM.project_id,
+    )
+    .join(_REGION, _REGION.id == _HANDLE.deployable_id)
+    .outerjoin(_CLAIM, _CLAIM.id == _HANDLE.claim_id)
+    .where(_REGION.device_id.in_(sa.bindparam('cards', expanding=True)))
+    .order_by(_HANDLE.id)
+)
+_TAKE = (
+    sa.update(_HANDLE)
+    .where(_HANDLE.id.in_(sa.bindparam('handles', expanding=True)))
+    .where(_HANDLE.claim_id.is_(None))
+    .values(claim_id=sa.bindparam('claim'))
+)
 
 
 @engine.writer
@@ -51,62 +109,55 @@ def reserve(
         being programmed or wiped, or its card or host is not to be used.
     """
     rows = _lock(ctx, picks)
-    _refuse_double(ctx, values['uuid'])
-    _refuse_company(ctx, picks, programmed)
+    claim_id = _create(ctx, next(iter(rows.values())).host_id, values)
+    handles = engine.run(
+        ctx, _HANDLES, cards=list({row.device_id for row in rows.values()})
+    ).all()
+    held = [
+        handle
+        for handle in handles
+        if handle.claim_id is not None and handle.deployable_id in picks
+    ]
+    _refuse_company(held, rows, programmed)
     private = {row.id for row in rows.values() if row.bitstream_private}
     alone = picks if exclusive else private
-    held = _refuse_neighbours(ctx, alone, values.get('project_id'))
-    host_id = next(iter(rows.values())).host_id
-    ctx.session.execute(
-        sa.insert(_CLAIM).values(
-            state=model.ClaimState.CLAIMING.value,
-            state_changed_at=clock.now(),
-            host_id=host_id,
-            **values,
-        )
+    _refuse_neighbours(held, alone, values.get('project_id'))
+    _take(ctx, claim_id, _choose(handles, picks))
+    return frozenset(private - {handle.deployable_id for handle in held})
+
+
+def _create(
+    ctx: context.RequestContext, host_id: int, values: Mapping[str, Any]
+) -> int:
+    """Insert the claim's row; its id."""
+    claim = sa.insert(_CLAIM).values(
+        state=model.ClaimState.CLAIMING.value,
+        state_changed_at=clock.now(),
+        host_id=host_id,
+        **values,
     )
-    claim_id = ctx.session.execute(
-        sa.select(_CLAIM.id).where(_CLAIM.uuid == values['uuid'])
-    ).scalar_one()
-    for region_id, count in sorted(picks.items()):
-        _take(ctx, claim_id, rows[region_id], count)
-    return frozenset(private - held)
-
-
-def _refuse_double(ctx: context.RequestContext, uuid: str) -> None:
-    # Of two that insert it at once, the loser is run again and comes here.
-    if ctx.session.execute(
-        sa.select(_CLAIM.id).where(_CLAIM.uuid == uuid)
-    ).first():
-        raise errors.Duplicate(kind='claim', ident=uuid)
+    try:
+        key = engine.run(ctx, claim).inserted_primary_key
+    except db_exc.DBDuplicateEntry as exc:
+        raise errors.Duplicate(kind='claim', ident=values['uuid']) from exc
+    return int(key[0])
 
 
 def _refuse_company(
-    ctx: context.RequestContext,
-    picks: Collection[int],
+    held: Sequence[Any],
+    rows: Mapping[int, Any],
     programmed: Collection[int],
 ) -> None:
     """Nobody joins a deployable that is about to be programmed."""
-    holders = ctx.session.execute(
-        sa.select(
-            _HANDLE.deployable_id,
-            _CLAIM.state,
-            _CLAIM.type,
-            _CLAIM.image_uuid,
-            _REGION.bitstream_id,
-        )
-        .join(_CLAIM, _CLAIM.id == _HANDLE.claim_id)
-        .join(_REGION, _REGION.id == _HANDLE.deployable_id)
-        .where(_HANDLE.deployable_id.in_(picks))
-    )
-    for row in holders:
-        if row.deployable_id in programmed:
+    for handle in held:
+        if handle.deployable_id in programmed:
             raise errors.NoCapacity(
                 reason='somebody has a part of it, so it is not programmed'
             )
-        warm = row.image_uuid and row.image_uuid == row.bitstream_id
-        wants = row.type or row.image_uuid
-        if row.state == model.ClaimState.CLAIMING and wants and not warm:
+        loaded = rows[handle.deployable_id].bitstream_id
+        warm = handle.image_uuid and handle.image_uuid == loaded
+        wants = handle.type or handle.image_uuid
+        if handle.state == model.ClaimState.CLAIMING and wants and not warm:
             raise errors.NoCapacity(reason='it may be programmed just now')
 
 
@@ -114,39 +165,13 @@ def _lock(
     ctx: context.RequestContext, picks: Mapping[int, int]
 ) -> dict[int, Any]:
     """Take the rows of the picked deployables and of their cards."""
-    cards = sa.select(_REGION.device_id).where(_REGION.id.in_(picks))
-    for device_id in sorted(set(ctx.session.execute(cards).scalars())):
-        engine.change(
-            ctx,
-            sa.update(models.Device)
-            .where(models.Device.id == device_id)
-            .values(failures=models.Device.failures),
-        )
+    cards = engine.run(ctx, _CARDS, regions=list(picks)).scalars()
+    for device_id in sorted(set(cards)):
+        engine.run(ctx, _LOCK_CARD, card=device_id)
     for region_id in sorted(picks):
-        if not engine.change(
-            ctx,
-            sa.update(_REGION)
-            .where(_REGION.id == region_id)
-            .where(_REGION.state == model.DeployableState.IDLE.value)
-            .where(_REGION.wipe_pending.is_(False))
-            .values(last_used=clock.now()),
-        ):
+        if not engine.run(ctx, _LOCK_REGION, region=region_id).rowcount:
             raise errors.NoCapacity(reason='one was taken meanwhile')
-    rows = ctx.session.execute(
-        sa.select(
-            _REGION.id,
-            _REGION.host_id,
-            _REGION.device_id,
-            _REGION.bitstream_private,
-        )
-        .join(models.Device, models.Device.id == _REGION.device_id)
-        .join(models.Host, models.Host.id == _REGION.host_id)
-        .where(_REGION.id.in_(picks))
-        .where(models.Host.up.is_(True))
-        .where(models.Host.status == model.HostStatus.ENABLED.value)
-        .where(models.Device.status == model.DeviceStatus.ENABLED.value)
-        .where(models.Device.health.in_(['ok', 'suspect']))
-    )
+    rows = engine.run(ctx, _LOCKED, regions=list(picks))
     found = {row.id: row for row in rows}
     if len(found) < len(picks):
         raise errors.NoCapacity(
@@ -156,63 +181,47 @@ def _lock(
 
 
 def _refuse_neighbours(
-    ctx: context.RequestContext,
-    picks: Collection[int],
-    project_id: str | None,
-) -> set[int]:
-    """Which of *picks* the project holds already; nobody else holds any."""
-    if not picks:
-        return set()
-    holders = ctx.session.execute(
-        sa.select(_HANDLE.deployable_id, _CLAIM.project_id)
-        .join(_CLAIM, _CLAIM.id == _HANDLE.claim_id)
-        .where(_HANDLE.deployable_id.in_(picks))
-        .distinct()
-    ).all()
-    if any(row.project_id != project_id for row in holders):
-        raise errors.NoCapacity(reason='another project uses its card')
-    return {row.deployable_id for row in holders}
-
-
-def _take(
-    ctx: context.RequestContext, claim_id: int, region: Any, count: int
+    held: Sequence[Any], alone: Collection[int], project_id: str | None
 ) -> None:
-    """Give *claim_id* that many free handles of a locked deployable."""
-    card = ctx.session.execute(
-        sa.select(
-            _HANDLE.id,
-            _HANDLE.deployable_id,
-            _HANDLE.kind,
-            _HANDLE.claim_id,
-            _HANDLE.present,
-        )
-        .join(_REGION, _REGION.id == _HANDLE.deployable_id)
-        .where(_REGION.device_id == region.device_id)
-        .order_by(_HANDLE.id)
-    ).all()
-    free = [
-        row
-        for row in card
-        if row.deployable_id == region.id
-        and row.claim_id is None
-        and row.present
-    ][:count]
-    if len(free) < count:
-        raise errors.NoCapacity(reason='the last one was taken meanwhile')
-    kinds = {row.kind for row in card if row.claim_id is not None}
-    if kinds - {free[0].kind}:
+    """Nobody joins another project on one of the deployables *alone*."""
+    if any(
+        handle.deployable_id in alone and handle.project_id != project_id
+        for handle in held
+    ):
+        raise errors.NoCapacity(reason='another project uses its card')
+
+
+def _choose(handles: Sequence[Any], picks: Mapping[int, int]) -> list[int]:
+    """The free handles to take, as many of each deployable as picked."""
+    chosen = []
+    for region_id, count in picks.items():
+        free = [
+            handle
+            for handle in handles
+            if handle.deployable_id == region_id
+            and handle.claim_id is None
+            and handle.present
+        ][:count]
+        if len(free) < count:
+            raise errors.NoCapacity(reason='the last one was taken meanwhile')
+        chosen += free
+    kinds = collections.defaultdict(set)
+    for handle in chosen + [h for h in handles if h.claim_id is not None]:
+        kinds[handle.device_id].add(handle.kind)
+    if any(len(of_card) > 1 for of_card in kinds.values()):
         raise errors.NoCapacity(
             reason='a physical function and its virtual ones are never '
             'claimed together'
         )
-    taken = engine.change(
-        ctx,
-        sa.update(_HANDLE)
-        .where(_HANDLE.id.in_([row.id for row in free]))
-        .where(_HANDLE.claim_id.is_(None))
-        .values(claim_id=claim_id),
-    )
-    if taken != count:  # lost a race: run the whole function again
+    return [handle.id for handle in chosen]
+
+
+def _take(
+    ctx: context.RequestContext, claim_id: int, handle_ids: Collection[int]
+) -> None:
+    """Give *claim_id* handles that are still free."""
+    taken = engine.run(ctx, _TAKE, handles=handle_ids, claim=claim_id).rowcount
+    if taken != len(handle_ids):  # lost a race: run the whole function again
         raise db_exc.RetryRequest(errors.Conflict())
 
 

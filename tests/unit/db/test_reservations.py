@@ -279,6 +279,13 @@ class TestGuards(base.DatabaseTest):
         )
         self.assertEqual(sorted(places), places)
 
+    def test_reservation_takes_few_statements(self):
+        found = self.stored(base.card(base.CARD, base.region(vfs=4)))
+        self.reserve(found)
+        with self.statements() as seen:
+            self.reserve(found)
+        self.assertEqual(7, len(seen), seen)
+
     def test_release_locks_the_region_before_it_looks_who_is_left(self):
         uuid = self.reserve(self.stored())
         with self.statements() as seen:
