@@ -42,6 +42,16 @@ CONDUCTOR = (
 #: The conductor's, when it tells Placement of a host.
 PLACEMENT = ('placement_untold', 'placement_told')
 
+#: The conductor's, of an instance's accelerator requests and their events.
+NOVA = (
+    'arq_bound',
+    'arq_operation_committed',
+    'arq_settled',
+    'arq_released',
+    'event_taken',
+    'event_sent',
+)
+
 
 def reached(point: str) -> None:
     """Die here by SIGKILL if the environment names *point*."""

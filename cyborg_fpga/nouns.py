@@ -224,3 +224,40 @@ class Claim:
     state_changed_at: float
     created_at: str | None
     updated_at: str | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Arq:
+    """A claim that came through Nova's door, of one unit.
+
+    :ivar group: Which group of the device profile it is of.
+    :ivar device_rp_uuid: The provider that Nova took it from.
+    :ivar handle_uuid: With *address* and its card's *driver*, what it holds.
+    """
+
+    uuid: str
+    state: model.ClaimState
+    project_id: str | None
+    device_profile_name: str
+    group: int
+    hostname: str | None
+    device_rp_uuid: str | None
+    instance_uuid: str | None
+    handle_uuid: str | None
+    address: model.PciAddress | None
+    driver: str | None
+    created_at: str | None
+    updated_at: str | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class BoundEvent:
+    """What Nova is owed about an ARQ.
+
+    :ivar attempt: How often it was taken to be sent.
+    """
+
+    arq_uuid: str
+    instance_uuid: str
+    bound: bool
+    attempt: int

@@ -20,6 +20,7 @@ from cyborg_fpga import killpoints
 from cyborg_fpga import model
 from cyborg_fpga import nouns
 from cyborg_fpga.clients import placement
+from cyborg_fpga.conductor import arqs
 from cyborg_fpga.conductor import booking
 from cyborg_fpga.conductor import catalogue
 from cyborg_fpga.conductor import choice
@@ -44,6 +45,7 @@ class Claims:
         stock: inventory.Inventory,
         programs: programming.Programming,
         endings: supervision.Supervision,
+        requests: arqs.Arqs,
         owner: str,
     ) -> None:
         self._conf = conf
@@ -52,6 +54,7 @@ class Claims:
         self._inventory = stock
         self._programming = programs
         self._supervision = endings
+        self._arqs = requests
         self._owner = owner
         self._busy: dict[str, int] = {}
         self._guard = threading.Lock()
@@ -184,7 +187,9 @@ class Claims:
             claim = claims.get(ctx, uuid)
         except errors.NotFound:
             return
-        if claim.state is model.ClaimState.PROGRAMMING:
+        if claim.origin is model.Origin.NOVA:
+            self._arqs.advance(ctx, claim)
+        elif claim.state is model.ClaimState.PROGRAMMING:
             self._continue_programming(ctx, claim)
         elif claim.state is model.ClaimState.RELEASING:
             self._continue_release(ctx, uuid)
@@ -218,6 +223,9 @@ class Claims:
         with self._guard:
             if claim.uuid in self._busy:
                 return
+        if claim.origin is model.Origin.NOVA:
+            self._arqs.recover(ctx, claim)
+            return
         with self._working_on(claim.uuid):
             if claim.state is model.ClaimState.CLAIMING:
                 # Who made it may have finished since it was looked at.

@@ -13,10 +13,13 @@ from cyborg_fpga import context
 from cyborg_fpga import errors
 from cyborg_fpga import model
 from cyborg_fpga.clients import glance
+from cyborg_fpga.clients import nova
 from cyborg_fpga.clients import placement
+from cyborg_fpga.conductor import arqs
 from cyborg_fpga.conductor import audit
 from cyborg_fpga.conductor import catalogue
 from cyborg_fpga.conductor import claims
+from cyborg_fpga.conductor import events
 from cyborg_fpga.conductor import inventory
 from cyborg_fpga.conductor import programming
 from cyborg_fpga.conductor import reconcile
@@ -59,6 +62,16 @@ class Manager:
         self._programming = programming.Programming(
             conf, agents, self._inventory, self._supervision, self._owner
         )
+        self.events = events.Events(conf, nova.Nova(conf))
+        self._arqs = arqs.Arqs(
+            conf,
+            self._catalogue,
+            self._inventory,
+            self._programming,
+            self._supervision,
+            self.events,
+            self._owner,
+        )
         self._claims = claims.Claims(
             conf,
             rooms,
@@ -66,6 +79,7 @@ class Manager:
             self._inventory,
             self._programming,
             self._supervision,
+            self._arqs,
             self._owner,
         )
         self.reconciler = reconcile.Reconciler(
@@ -128,6 +142,45 @@ class Manager:
         self, ctx: context.RequestContext, uuid: str, force: bool
     ) -> None:
         self._claims.release(ctx, uuid, force=force)
+        self.reconciler.wake()
+
+    @_expected
+    def bind(
+        self, ctx: context.RequestContext, request: dict[str, Any]
+    ) -> None:
+        self.reconciler.send(self._arqs.bind(ctx, request))
+
+    @_expected
+    def unbind(
+        self,
+        ctx: context.RequestContext,
+        uuids: list[str],
+        visible_to: str | None,
+    ) -> None:
+        self._arqs.unbind(ctx, uuids, visible_to)
+        self.reconciler.wake()
+
+    @_expected
+    def delete_arqs(
+        self,
+        ctx: context.RequestContext,
+        uuids: list[str],
+        visible_to: str | None,
+        bound: bool,
+    ) -> None:
+        try:
+            self._arqs.delete(ctx, uuids, visible_to, bound=bound)
+        finally:
+            self.reconciler.wake()
+
+    @_expected
+    def delete_arqs_of(
+        self,
+        ctx: context.RequestContext,
+        instance_uuid: str,
+        visible_to: str | None,
+    ) -> None:
+        self._arqs.delete_of_instance(ctx, instance_uuid, visible_to)
         self.reconciler.wake()
 
     @_expected
@@ -247,6 +300,7 @@ class Conductor:
         )
         self._server.start()
         self._manager.reconciler.start()
+        self._manager.events.start()
         LOG.info('Conductor on %s is ready', self._conf.host)
 
     def stop(self) -> None:
@@ -254,6 +308,7 @@ class Conductor:
             self._server.stop()
             self._server.wait()
         if self._manager is not None:
+            self._manager.events.stop()
             self._manager.reconciler.stop()
 
     def wait(self) -> None:

@@ -144,6 +144,14 @@ class Reconciler:
         """Look now instead of at the end of the interval."""
         self._woken.set()
 
+    def send(self, started: Sequence[model.Operation]) -> None:
+        """Have committed operations sent, while somebody is answered."""
+        if started:
+            self._jobs.start(
+                f'sending {started[0].uuid}',
+                functools.partial(self._send, unsent=started),
+            )
+
     def _loop(self) -> None:
         while not self._ending.is_set():
             started = time.monotonic()

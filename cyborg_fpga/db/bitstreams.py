@@ -125,17 +125,7 @@ def of_type(
     Images that are merely shared with the project are not among them, nor
     are community images: those are claimed by their uuid.
     """
-    rows = ctx.session.execute(
-        sa.select(models.Bitstream)
-        .where(models.Bitstream.type == accelerator_type)
-        .where(models.Bitstream.usable.is_(True))
-        .where(_offered(project_id))
-        .order_by(
-            sa.case((models.Bitstream.owner == project_id, 0), else_=1),
-            models.Bitstream.id.desc(),
-        )
-    ).scalars()
-    return [_bitstream(row) for row in rows]
+    return _best_first(ctx, project_id, 'type', accelerator_type)
 
 
 @engine.reader
@@ -146,6 +136,15 @@ def offered(
     value: str,
 ) -> list[nouns.Bitstream]:
     """The same for those whose *column* is *value*."""
+    return _best_first(ctx, project_id, column, value)
+
+
+def _best_first(
+    ctx: context.RequestContext,
+    project_id: str | None,
+    column: str,
+    value: str,
+) -> list[nouns.Bitstream]:
     rows = ctx.session.execute(
         sa.select(models.Bitstream)
         .where(getattr(models.Bitstream, column) == value)

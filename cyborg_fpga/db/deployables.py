@@ -1,6 +1,7 @@
 """Reconfigurable regions with their handles."""
 
 import collections
+from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -93,6 +94,19 @@ def of_claim(
         ctx,
         _QUERY.where(models.Deployable.id.in_(held)).order_by(
             models.Deployable.id
+        ),
+    )
+
+
+@engine.reader
+def of_providers(
+    ctx: context.RequestContext, rp_uuids: Collection[str]
+) -> list[nouns.Deployable]:
+    """All of some providers, the least recently used first."""
+    return _load(
+        ctx,
+        _QUERY.where(models.Deployable.rp_uuid.in_(rp_uuids)).order_by(
+            models.Deployable.last_used, models.Deployable.id
         ),
     )
 

@@ -3,6 +3,7 @@
 How they end is in :mod:`outcomes`.
 """
 
+from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from cyborg_fpga.db import engine
 from cyborg_fpga.db import models
 
 _OP, _REGION = models.Operation, models.Deployable
+_MAKING = model.ClaimState.CLAIMING.value
 UNFINISHED = _OP.state.in_([s.value for s in model.OPERATION_UNFINISHED])
 _QUERY = (
     sa.select(_OP, _REGION, models.Device, models.Host.hostname, clock.now())
@@ -92,6 +94,24 @@ def _owner(claim_uuid: str | None) -> dict[str, Any]:
     return {'project_id': whose.scalar_subquery()}
 
 
+def _together(
+    holders: Sequence[Any], claim_uuid: str | None
+) -> set[str | None]:
+    """A claim and those of its instance that Nova has made with it."""
+    instances = {
+        row.instance_uuid
+        for row in holders
+        if row.uuid == claim_uuid and row.state == _MAKING
+    }
+    return {claim_uuid} | {
+        row.uuid
+        for row in holders
+        if row.origin == model.Origin.NOVA
+        and row.state == _MAKING
+        and row.instance_uuid in instances - {None}
+    }
+
+
 def _refuse_strangers(
     ctx: context.RequestContext,
     deployable_id: int,
@@ -100,7 +120,12 @@ def _refuse_strangers(
 ) -> None:
     """Nobody programs a deployable of which another holds a handle."""
     holders = ctx.session.execute(
-        sa.select(models.Claim.uuid, models.Claim.state)
+        sa.select(
+            models.Claim.uuid,
+            models.Claim.state,
+            models.Claim.origin,
+            models.Claim.instance_uuid,
+        )
         .join(
             models.AttachHandle,
             models.AttachHandle.claim_id == models.Claim.id,
@@ -108,22 +133,21 @@ def _refuse_strangers(
         .where(models.AttachHandle.deployable_id == deployable_id)
         .distinct()
     ).all()
+    mine = _together(holders, values.get('claim_uuid'))
     if values['kind'] == model.OperationKind.WIPE.value:
         # Of a claim that is being made, its own too: it must not find what
         # somebody left.
-        making = (values.get('claim_uuid'), model.ClaimState.CLAIMING.value)
         strangers = [
             row
             for row in holders
             if row.state != model.ClaimState.RELEASING
-            and (row.uuid, row.state) != making
+            and (row.uuid not in mine or row.state != _MAKING)
         ]
     else:
-        mine = values.get('claim_uuid')
         strangers = [
             row
             for row in holders
-            if row.uuid != mine or row.state == model.ClaimState.RELEASING
+            if row.uuid not in mine or row.state == model.ClaimState.RELEASING
         ]
     if strangers:
         raise errors.InUse(
@@ -239,6 +263,40 @@ def of_claim(
         _QUERY.where(_OP.claim_uuid == claim_uuid).order_by(_OP.id)
     )
     return [_operation(*row) for row in rows]
+
+
+@engine.reader
+def pending_of(
+    ctx: context.RequestContext, claim_uuids: Collection[str]
+) -> list[model.Operation]:
+    """Those of some claims that have not begun."""
+    rows = ctx.session.execute(
+        _QUERY.where(_OP.claim_uuid.in_(claim_uuids)).where(
+            _OP.state == model.OperationState.PENDING.value
+        )
+    )
+    return [_operation(*row) for row in rows]
+
+
+@engine.reader
+def last_for(
+    ctx: context.RequestContext, claim_uuid: str
+) -> model.Operation | None:
+    """The last on the deployable of which a claim of one has a handle.
+
+    Another of its instance's claims may have it done for both.
+    """
+    held = (
+        sa.select(models.AttachHandle.deployable_id)
+        .join(models.Claim, models.Claim.id == models.AttachHandle.claim_id)
+        .where(models.Claim.uuid == claim_uuid)
+    )
+    row = ctx.session.execute(
+        _QUERY.where(_OP.deployable_id.in_(held))
+        .order_by(_OP.id.desc())
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else _operation(*row)
 
 
 @engine.reader

@@ -1,5 +1,6 @@
 """What agents and the API may ask of a conductor."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import oslo_messaging as messaging
@@ -18,7 +19,8 @@ class ConductorAPI:
     Version Change
     ======= =====================================================
     1.0     report, begin, progress, finish (from agents);
-            claim, release, program, cancel, set_host, set_device
+            claim, release, program, cancel, set_host, set_device,
+            bind, unbind, delete_arqs, delete_arqs_of
             (from the API)
     ======= =====================================================
     """
@@ -109,6 +111,73 @@ class ConductorAPI:
         are then wiped by the reconciler before they are offered again.
         """
         self._client.call(ctx, 'release', uuid=uuid, force=force)
+
+    def bind(
+        self, ctx: context.RequestContext, request: dict[str, Any]
+    ) -> None:
+        """Bind accelerator requests, all or none; returns when committed.
+
+        A refusal is an error and leaves them bound to nothing. What has to
+        be programmed goes on after this; Nova is told how it ended.
+
+        :param request: ``arqs``: provider by ARQ; ``instance_uuid``;
+            ``hostname``, as Nova calls it; ``project_id`` that they get, or
+            None; ``visible_to``: the project whose they must be, or None.
+        """
+        self._client.call(ctx, 'bind', request=request)
+
+    def unbind(
+        self,
+        ctx: context.RequestContext,
+        uuids: Sequence[str],
+        *,
+        visible_to: str | None,
+    ) -> None:
+        """Take from accelerator requests what they hold, at once.
+
+        The wipe comes after this, Nova is not told. Safe to repeat.
+
+        :raises errors.NotFound: One is not there; nothing is done.
+        """
+        self._client.call(
+            ctx, 'unbind', uuids=list(uuids), visible_to=visible_to
+        )
+
+    def delete_arqs(
+        self,
+        ctx: context.RequestContext,
+        uuids: Sequence[str],
+        *,
+        visible_to: str | None,
+        bound: bool,
+    ) -> None:
+        """Delete accelerator requests and what they hold.
+
+        :param bound: Also those that an instance has.
+        :raises errors.NotFound: One was not there; the others are deleted.
+        """
+        self._client.call(
+            ctx,
+            'delete_arqs',
+            uuids=list(uuids),
+            visible_to=visible_to,
+            bound=bound,
+        )
+
+    def delete_arqs_of(
+        self,
+        ctx: context.RequestContext,
+        instance_uuid: str,
+        *,
+        visible_to: str | None,
+    ) -> None:
+        """Delete all that an instance has. Safe to repeat."""
+        self._client.call(
+            ctx,
+            'delete_arqs_of',
+            instance_uuid=instance_uuid,
+            visible_to=visible_to,
+        )
 
     def program(
         self,

@@ -1,0 +1,362 @@
+"""The road of an accelerator request: bound, programmed, taken back.
+
+A bind is all or nothing for all ARQs of an instance. Whatever its end, Nova
+is told after it is committed (:mod:`events`). What an ARQ gives back it gives
+back at once; the wipe comes after that, and Placement is told before Nova
+lets go of its allocation.
+"""
+
+import random
+import time
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+from oslo_config import cfg
+from oslo_log import log as logging
+from oslo_utils import uuidutils
+
+from cyborg_fpga import context
+from cyborg_fpga import errors
+from cyborg_fpga import killpoints
+from cyborg_fpga import model
+from cyborg_fpga import nouns
+from cyborg_fpga.conductor import booking
+from cyborg_fpga.conductor import catalogue
+from cyborg_fpga.conductor import events
+from cyborg_fpga.conductor import inventory
+from cyborg_fpga.conductor import needs
+from cyborg_fpga.conductor import placing
+from cyborg_fpga.conductor import programming
+from cyborg_fpga.conductor import providers
+from cyborg_fpga.conductor import supervision
+from cyborg_fpga.db import arqs
+from cyborg_fpga.db import bindings
+from cyborg_fpga.db import deployables
+from cyborg_fpga.db import hosts
+from cyborg_fpga.db import operations
+from cyborg_fpga.db import unbindings
+
+LOG = logging.getLogger(__name__)
+
+# Nova allocated before it asks, so what is not free now is about to be: a
+# claim through our own door holds it until Placement refuses that.
+_PATIENCE_SECONDS = 2.0
+_PAUSE_SECONDS = 0.1
+
+_State = model.ClaimState
+
+
+class Arqs:
+    """Claims through Nova's door, and what becomes of them."""
+
+    def __init__(
+        self,
+        conf: cfg.ConfigOpts,
+        images: catalogue.Catalogue,
+        stock: inventory.Inventory,
+        programs: programming.Programming,
+        endings: supervision.Supervision,
+        notices: events.Events,
+        owner: str,
+    ) -> None:
+        self._conf = conf.conductor
+        self._catalogue = images
+        self._inventory = stock
+        self._programming = programs
+        self._supervision = endings
+        self._events = notices
+        self._owner = owner
+
+    def bind(
+        self, ctx: context.RequestContext, request: Mapping[str, Any]
+    ) -> list[model.Operation]:
+        """Bind as :meth:`rpc.conductor.ConductorAPI.bind` says.
+
+        :returns: Operations that are committed, to be sent now.
+        :raises errors.FPGAError: Refused; the ARQs hold nothing and are
+            what they were, or ``initial``.
+        """
+        found = arqs.to_bind(
+            ctx,
+            list(request['arqs']),
+            request['instance_uuid'],
+            request['visible_to'],
+        )
+        project_id = request['project_id'] or found[0].project_id
+        wanted = needs.Needs(ctx, self._catalogue, project_id)
+        wanted.read(found)
+        end = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            try:
+                plan = self._plan(ctx, request, found, wanted, project_id)
+                foreign = self._hold(ctx, request, plan)
+                break
+            except errors.NoCapacity:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(random.uniform(0, _PAUSE_SECONDS))  # noqa: S311
+        killpoints.reached('arq_bound')
+        if not plan.cold and not foreign:
+            self._events.wake()
+            return []
+        return self._start(ctx, plan, foreign)
+
+    def _plan(
+        self,
+        ctx: context.RequestContext,
+        request: Mapping[str, Any],
+        found: Sequence[nouns.Arq],
+        wanted: needs.Needs,
+        project_id: str | None,
+    ) -> placing.Plan:
+        """Who gets what, with images that the caller may use."""
+        regions = self._claimable(ctx, request, project_id)
+        while True:
+            plan = placing.place(
+                [
+                    placing.Want(
+                        arq_uuid=arq.uuid,
+                        rp_uuid=request['arqs'][arq.uuid],
+                        need=wanted.of(arq),
+                    )
+                    for arq in found
+                ],
+                regions,
+                model.WipeLevel(self._conf.wipe_private),
+            )
+            if wanted.may_use(plan.images.values()):
+                return plan
+
+    def _claimable(
+        self,
+        ctx: context.RequestContext,
+        request: Mapping[str, Any],
+        project_id: str | None,
+    ) -> list[nouns.Deployable]:
+        """What could be had of the providers that Nova chose."""
+        wanted = set(request['arqs'].values())
+        regions = deployables.of_providers(ctx, wanted)
+        unknown = wanted - {region.rp_uuid for region in regions}
+        if unknown:
+            raise errors.InvalidInput(
+                reason=f'resource provider {min(unknown)} is none of ours'
+            )
+        host = hosts.get(ctx, regions[0].hostname)
+        given = request['hostname'].lower()
+        names = {host.hostname.lower(), host.rp_name.lower()}
+        others = {region.hostname for region in regions} - {host.hostname}
+        if given not in names or others:
+            raise errors.InvalidInput(
+                reason=f'the resource providers are not those of host {given}'
+            )
+        if not host.up or host.status is model.HostStatus.DISABLED:
+            state = 'disabled' if host.up else 'down'
+            raise errors.HostUnavailable(hostname=host.hostname, state=state)
+        return [
+            region
+            for region in regions
+            if providers.claimable(host, region)
+            and self._is_open(region, project_id)
+        ]
+
+    def _is_open(
+        self, region: nouns.Deployable, project_id: str | None
+    ) -> bool:
+        """What is left of it is not kept for another project."""
+        alone = self._conf.exclusive_deployables or region.bitstream_private
+        return not alone or all(
+            handle.project_id == project_id
+            for handle in region.handles
+            if handle.claim_uuid
+        )
+
+    def _hold(
+        self,
+        ctx: context.RequestContext,
+        request: Mapping[str, Any],
+        plan: placing.Plan,
+    ) -> frozenset[int]:
+        """Take the handles; see ``bindings.bind``."""
+        return bindings.bind(
+            ctx,
+            plan.places,
+            instance_uuid=request['instance_uuid'],
+            project_id=request['visible_to'],
+            new_project=request['project_id'],
+            programmed=plan.cold,
+            exclusive=self._conf.exclusive_deployables,
+            # Nobody's whose leases are extended: should we not come to its
+            # end, it is taken for interrupted once this lease is over.
+            owner=uuidutils.generate_uuid(),
+            lease=self._conf.lease_seconds,
+        )
+
+    def _start(
+        self,
+        ctx: context.RequestContext,
+        plan: placing.Plan,
+        foreign: frozenset[int],
+    ) -> list[model.Operation]:
+        """Commit what has to be done to the cards of a bind."""
+        started: dict[int, model.Operation] = {}
+        holders = {
+            place.region_id: uuid for uuid, place in plan.places.items()
+        }
+        rps = {place.rp_uuid for place in plan.places.values()}
+        try:
+            for region in deployables.of_providers(ctx, rps):
+                if region.id in plan.cold:
+                    started[region.id] = self._programming.program(
+                        ctx,
+                        region,
+                        plan.images[region.id],
+                        claim_uuid=holders[region.id],
+                    )
+                elif region.id in foreign - plan.images.keys():
+                    started[region.id] = self._programming.wipe(
+                        ctx, region, claim_uuid=holders[region.id]
+                    )
+            killpoints.reached('arq_operation_committed')
+            waiting = {
+                uuid
+                for uuid, place in plan.places.items()
+                if place.region_id in started
+            }
+            bindings.settle(
+                ctx,
+                plan.places.keys() - waiting,
+                waiting,
+                owner=self._owner,
+                lease=self._conf.lease_seconds,
+            )
+        except errors.FPGAError:
+            self._undo(ctx, plan)
+            raise
+        self._events.wake()
+        killpoints.reached('arq_settled')
+        return list(started.values())
+
+    def _undo(self, ctx: context.RequestContext, plan: placing.Plan) -> None:
+        """Give back what a bind took that somebody is told was refused.
+
+        What cannot be done now is done when the lease is over.
+        """
+        try:
+            self._recall(ctx, list(plan.places))
+            unbindings.unbind(
+                ctx,
+                list(plan.places),
+                into=_State.INITIAL,
+                states=[_State.CLAIMING],
+                dirty=False,
+            )
+        except errors.FPGAError as exc:
+            LOG.warning('A bind is undone later: %s', exc.message)
+
+    def unbind(
+        self,
+        ctx: context.RequestContext,
+        uuids: Sequence[str],
+        visible_to: str | None,
+    ) -> None:
+        """Take from ARQs what they hold; Nova is not told.
+
+        :raises errors.NotFound: One is not there; nothing is done.
+        """
+        there = {arq.uuid for arq in arqs.some(ctx, uuids, visible_to)}
+        gone = set(uuids) - there
+        if gone:
+            raise arqs.missing(min(gone))
+        self._after(ctx, unbindings.unbind(ctx, uuids, visible_to))
+
+    def delete(
+        self,
+        ctx: context.RequestContext,
+        uuids: Sequence[str],
+        visible_to: str | None,
+        *,
+        bound: bool,
+    ) -> None:
+        """Delete those of *uuids* that there are.
+
+        :param bound: Also those that an instance has.
+        :raises errors.NotFound: One was not; the others are deleted.
+        """
+        done = unbindings.delete(ctx, uuids, visible_to, bound=bound)
+        self._after(ctx, done)
+        gone = set(uuids) - set(done.uuids)
+        if gone:
+            raise arqs.missing(min(gone))
+
+    def delete_of_instance(
+        self,
+        ctx: context.RequestContext,
+        instance_uuid: str,
+        visible_to: str | None,
+    ) -> None:
+        """Delete what an instance has; nothing is fine too."""
+        self._after(
+            ctx, unbindings.delete_of_instance(ctx, instance_uuid, visible_to)
+        )
+
+    def advance(self, ctx: context.RequestContext, claim: nouns.Claim) -> None:
+        """Do an ARQ's next step, if it can be done now; else nothing."""
+        if claim.state is not _State.PROGRAMMING:
+            return
+        operation = operations.last_for(ctx, claim.uuid)
+        if operation is None:
+            self._fail(ctx, claim, booking.INTERRUPTED)
+        elif operation.state is model.OperationState.SUCCEEDED:
+            if bindings.confirm(ctx, claim.uuid):
+                self._events.wake()
+        elif operation.state not in model.OPERATION_UNFINISHED:
+            self._fail(ctx, claim, operation.fault())
+
+    def recover(self, ctx: context.RequestContext, claim: nouns.Claim) -> None:
+        """Go on with what another conductor, or a crash of ours, left."""
+        if claim.state is _State.CLAIMING:
+            # Nobody was told that it began.
+            self._fail(ctx, claim, booking.INTERRUPTED)
+        else:
+            self.advance(ctx, claim)
+
+    def _fail(
+        self,
+        ctx: context.RequestContext,
+        claim: nouns.Claim,
+        fault: tuple[str, str],
+    ) -> None:
+        released = unbindings.fail(ctx, claim.uuid, fault, [claim.state])
+        if released.uuids:
+            LOG.info('ARQ %s failed: %s', claim.uuid, fault[1])
+            # Nova lets go of its allocation when it hears of it.
+            self._after(ctx, released)
+            self._events.wake()
+
+    def _after(
+        self, ctx: context.RequestContext, released: unbindings.Released
+    ) -> None:
+        """Stop what nobody needs any more, and tell Placement. No errors:
+        it is recorded, and what cannot be done now is done later.
+        """
+        if not released.hostnames:
+            return
+        killpoints.reached('arq_released')
+        try:
+            self._recall(ctx, released.uuids)
+            for hostname in released.hostnames:
+                self._inventory.sync_host(ctx, hostname)
+        except errors.FPGAError as exc:
+            LOG.warning(
+                'Placement is told of %s later: %s',
+                ', '.join(released.hostnames),
+                exc.message,
+            )
+
+    def _recall(
+        self, ctx: context.RequestContext, uuids: Sequence[str]
+    ) -> None:
+        """Cancel the programmings that have not begun."""
+        for operation in operations.pending_of(ctx, uuids):
+            self._supervision.recall(ctx, operation)

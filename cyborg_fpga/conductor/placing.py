@@ -1,0 +1,177 @@
+"""Which deployables the accelerator requests of an instance get: pure.
+
+Nova has chosen the providers; where one has several deployables, the choice
+among them is ours.
+"""
+
+import collections
+import dataclasses
+from collections.abc import Iterable
+from collections.abc import Sequence
+
+from cyborg_fpga import model
+from cyborg_fpga import nouns
+from cyborg_fpga.conductor import choice
+from cyborg_fpga.conductor import inventory
+from cyborg_fpga.db import bindings
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """What must be loaded for a group of a device profile.
+
+    :ivar what: In words; empty: anything will do.
+    :ivar wishes: Bitstreams any of which will do, the best first.
+    :ivar function_id: Where this is loaded already, nothing need be done.
+    """
+
+    what: str = ''
+    wishes: tuple[nouns.Bitstream, ...] = ()
+    function_id: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Want:
+    """One ARQ, where Nova put it and what it needs there."""
+
+    arq_uuid: str
+    rp_uuid: str
+    need: Need
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Who goes where.
+
+    :ivar images: What deployables (row id) must hold.
+    :ivar cold: Those of them that must be programmed first.
+    """
+
+    places: dict[str, bindings.Place]
+    images: dict[int, nouns.Bitstream]
+    cold: frozenset[int]
+
+
+def place(
+    wants: Sequence[Want],
+    regions: Sequence[nouns.Deployable],
+    level: model.WipeLevel,
+) -> Plan:
+    """A place for every one of *wants*: where the fewest are programmed.
+
+    :param regions: Of their providers, those that can be claimed, the
+        preferred first.
+    :param level: How somebody's own bitstream is wiped.
+    :raises errors.NoCapacity: Somebody gets nothing.
+    :raises errors.DoesNotFit: No bitstream is for these regions.
+    """
+    alike: dict[tuple[str, Need], list[Want]] = collections.defaultdict(list)
+    for want in wants:
+        alike[want.rp_uuid, want.need].append(want)
+    places: dict[str, bindings.Place] = {}
+    images: dict[int, nouns.Bitstream] = {}
+    cold: set[int] = set()
+    left = list(regions)
+    for rp_uuid, need in sorted(alike, key=lambda key: _ease(key, regions)):
+        group = alike[rp_uuid, need]
+        pool = [region for region in left if region.rp_uuid == rp_uuid]
+        pick = _pick(pool, need, len(group), level)
+        if pick is None:
+            raise choice.refuse(
+                [_kind(r) for r in regions if r.rp_uuid == rp_uuid],
+                need.wishes,
+                wanted=f'{len(group)} {need.what}'.strip(),
+                where=f'provider {rp_uuid}',
+                level=level,
+            )
+        places.update(_places(group, pick))
+        images.update(pick.images)
+        cold |= pick.cold
+        left = _without(left, pick)
+    return Plan(places=places, images=images, cold=frozenset(cold))
+
+
+def _ease(
+    key: tuple[str, Need], regions: Iterable[nouns.Deployable]
+) -> tuple[bool, int, str]:
+    """Sorts first who is hardest to please."""
+    rp_uuid, need = key
+    fitting = sum(
+        1
+        for region in regions
+        if region.rp_uuid == rp_uuid
+        and any(choice.fits(region, wish) for wish in need.wishes)
+    )
+    return not need.what, fitting, rp_uuid
+
+
+def _pick(
+    pool: Sequence[nouns.Deployable],
+    need: Need,
+    count: int,
+    level: model.WipeLevel,
+) -> choice.Pick | None:
+    warm = [
+        region
+        for region in pool
+        if need.function_id is not None
+        and region.function_id == need.function_id
+        and not region.bitstream_private
+    ]
+    found = _best(warm, (), count, level) if warm else None
+    if found is not None or (need.what and not need.wishes):
+        return found
+    return _best(pool, need.wishes, count, level)
+
+
+def _best(
+    pool: Sequence[nouns.Deployable],
+    wishes: Sequence[nouns.Bitstream],
+    count: int,
+    level: model.WipeLevel,
+) -> choice.Pick | None:
+    return choice.best(
+        pool, wishes, traits=(), count=count, types={}, level=level
+    )
+
+
+def _places(
+    group: Sequence[Want], pick: choice.Pick
+) -> dict[str, bindings.Place]:
+    slots = [
+        region_id
+        for region_id, count in pick.handles.items()
+        for _ in range(count)
+    ]
+    found = {}
+    for want, region_id in zip(group, slots, strict=True):
+        image = pick.images.get(region_id)
+        found[want.arq_uuid] = bindings.Place(
+            region_id=region_id,
+            rp_uuid=pick.rp_uuid,
+            resource_class=pick.resource_class,
+            image_uuid=image.uuid if image else None,
+        )
+    return found
+
+
+def _without(
+    regions: Sequence[nouns.Deployable], pick: choice.Pick
+) -> list[nouns.Deployable]:
+    """*regions* as they are once *pick* is taken."""
+    left = []
+    for region in regions:
+        count = pick.handles.get(region.id, 0)
+        taken = inventory.free_handles(region)[:count]
+        handles = tuple(
+            dataclasses.replace(handle, claim_uuid='taken')
+            if handle in taken
+            else handle
+            for handle in region.handles
+        )
+        left.append(dataclasses.replace(region, handles=handles))
+    return left
+
+
+def _kind(region: nouns.Deployable) -> nouns.RegionKind:
+    return nouns.RegionKind(region_id=region.region_id, vendor=region.vendor)

@@ -1,0 +1,367 @@
+"""How accelerator requests get what they hold.
+
+All ARQs of a request in one transaction, in as many statements whatever
+their number. Rows are locked in one order: claims, cards, deployables. How
+they lose it is in :mod:`unbindings`.
+"""
+
+import collections
+import dataclasses
+from collections.abc import Collection
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from oslo_db import exception as db_exc
+
+from cyborg_fpga import context
+from cyborg_fpga import errors
+from cyborg_fpga import model
+from cyborg_fpga.db import arqs
+from cyborg_fpga.db import clock
+from cyborg_fpga.db import engine
+from cyborg_fpga.db import models
+
+_CLAIM, _HANDLE, _REGION = models.Claim, models.AttachHandle, models.Deployable
+_State = model.ClaimState
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where one ARQ goes.
+
+    :ivar region_id: Row of the deployable.
+    :ivar image_uuid: What that must hold; None: anything will do.
+    """
+
+    region_id: int
+    rp_uuid: str
+    resource_class: str
+    image_uuid: str | None
+
+
+@engine.writer
+def bind(
+    ctx: context.RequestContext,
+    places: Mapping[str, Place],
+    *,
+    instance_uuid: str,
+    project_id: str | None,
+    new_project: str | None = None,
+    programmed: Collection[int] = (),
+    exclusive: bool = False,
+    owner: str,
+    lease: float,
+) -> frozenset[int]:
+    """Give every one of *places* a handle and the instance, or none.
+
+    Of any number of concurrent callers exactly one gets an instance, an ARQ
+    or a handle. Where nothing has to be done to a card the ARQs are
+    ``ready`` and Nova is owed that; else all are ``claiming``.
+
+    :param project_id: Only of this project's ARQs; None: of anybody's.
+    :param new_project: Whose they are from now on; None: as they are.
+    :param programmed: Deployables that will be programmed for them.
+    :param exclusive: See ``reservations.reserve``.
+    :returns: Deployables that nobody held, with somebody's own function.
+    :raises errors.FPGAError: See ``arqs.check_bindable``.
+    :raises errors.NoCapacity: As ``reservations.reserve``.
+    """
+    claims = _lock_claims(ctx, places, instance_uuid, project_id)
+    owners = {new_project or claim.project_id for claim in claims}
+    if len(owners) > 1:
+        raise errors.InvalidInput(reason='they belong to several projects')
+    picks: dict[int, int] = {}
+    for place in places.values():
+        picks[place.region_id] = picks.get(place.region_id, 0) + 1
+    rows = _lock_regions(ctx, picks)
+    handles = _handles(ctx, {row.device_id for row in rows.values()})
+    held = [h for h in handles if h.claim_id and h.deployable_id in rows]
+    _refuse_company(held, rows, programmed)
+    private = {row.id for row in rows.values() if row.bitstream_private}
+    _refuse_neighbours(held, set(rows) if exclusive else private, owners.pop())
+    foreign = frozenset(private - {h.deployable_id for h in held})
+    given = _give(claims, places, handles)
+    ready = not programmed and not foreign
+    values = {
+        'state': (_State.READY if ready else _State.CLAIMING).value,
+        'event_due': clock.now() if ready else None,
+        'instance_uuid': instance_uuid,
+        'host_id': next(iter(rows.values())).host_id,
+        'lease_owner': owner,
+        'lease_expires': clock.now() + lease,
+    }
+    if new_project is not None:
+        values['project_id'] = new_project
+    _set_bound(ctx, claims, places, values)
+    _take(ctx, given)
+    return foreign
+
+
+def _lock_claims(
+    ctx: context.RequestContext,
+    uuids: Collection[str],
+    instance_uuid: str,
+    project_id: str | None,
+) -> Sequence[Any]:
+    mine = sa.and_(_CLAIM.uuid.in_(uuids), arqs.owned(project_id))
+    found = ctx.session.execute(
+        sa.select(
+            _CLAIM.id,
+            _CLAIM.uuid,
+            _CLAIM.state,
+            _CLAIM.instance_uuid,
+            _CLAIM.project_id,
+        )
+        .where(arqs.NOVAS)
+        .where(sa.or_(mine, _CLAIM.instance_uuid == instance_uuid))
+        .order_by(_CLAIM.id)
+        .with_for_update()
+    ).all()
+    arqs.check_bindable(found, uuids, instance_uuid)
+    return found
+
+
+def _lock_cards(
+    ctx: context.RequestContext, region_ids: Collection[int]
+) -> Sequence[int]:
+    """Those of deployables that are not out of use."""
+    return (
+        ctx.session.execute(
+            sa.select(models.Device.id)
+            .where(
+                models.Device.id.in_(
+                    sa.select(_REGION.device_id).where(
+                        _REGION.id.in_(region_ids)
+                    )
+                )
+            )
+            .where(models.Device.status == model.DeviceStatus.ENABLED.value)
+            .where(models.Device.health.in_(['ok', 'suspect']))
+            .order_by(models.Device.id)
+            .with_for_update()
+        )
+        .scalars()
+        .all()
+    )
+
+
+def _lock_regions(
+    ctx: context.RequestContext, region_ids: Collection[int]
+) -> dict[int, Any]:
+    """The rows of cards and deployables that can be used now."""
+    rows = ctx.session.execute(
+        sa.select(
+            _REGION.id,
+            _REGION.host_id,
+            _REGION.device_id,
+            _REGION.bitstream_id,
+            _REGION.bitstream_private,
+        )
+        .where(_REGION.id.in_(region_ids))
+        .where(_REGION.device_id.in_(_lock_cards(ctx, region_ids)))
+        .where(_REGION.state == model.DeployableState.IDLE.value)
+        .where(_REGION.wipe_pending.is_(False))
+        .order_by(_REGION.id)
+        .with_for_update()
+    ).all()
+    usable = (
+        sa.update(_REGION)
+        .where(_REGION.id.in_([row.id for row in rows]))
+        .where(
+            _REGION.host_id.in_(
+                sa.select(models.Host.id)
+                .where(models.Host.up.is_(True))
+                .where(models.Host.status == model.HostStatus.ENABLED.value)
+            )
+        )
+        .values(last_used=clock.now())
+    )
+    if engine.change(ctx, usable) < len(region_ids):
+        raise errors.NoCapacity(
+            reason='one was taken, or its card or host taken out of use'
+        )
+    return {row.id: row for row in rows}
+
+
+def _handles(
+    ctx: context.RequestContext, device_ids: Collection[int]
+) -> Sequence[Any]:
+    """All handles of locked cards, each with the claim that has it."""
+    return ctx.session.execute(
+        sa.select(
+            _HANDLE.id,
+            _HANDLE.deployable_id,
+            _REGION.device_id,
+            _HANDLE.kind,
+            _HANDLE.present,
+            _HANDLE.claim_id,
+            _CLAIM.state,
+            _CLAIM.type,
+            _CLAIM.image_uuid,
+            _CLAIM.project_id,
+        )
+        .join(_REGION, _REGION.id == _HANDLE.deployable_id)
+        .outerjoin(_CLAIM, _CLAIM.id == _HANDLE.claim_id)
+        .where(_REGION.device_id.in_(device_ids))
+        .order_by(_HANDLE.id)
+    ).all()
+
+
+def _refuse_company(
+    held: Sequence[Any], rows: Mapping[int, Any], programmed: Collection[int]
+) -> None:
+    """Nobody joins a deployable that is about to be programmed."""
+    for handle in held:
+        if handle.deployable_id in programmed:
+            raise errors.NoCapacity(
+                reason='somebody has a part of it, so it is not programmed'
+            )
+        loaded = rows[handle.deployable_id].bitstream_id
+        warm = handle.image_uuid and handle.image_uuid == loaded
+        wants = handle.type or handle.image_uuid
+        if handle.state == _State.CLAIMING and wants and not warm:
+            raise errors.NoCapacity(reason='it may be programmed just now')
+
+
+def _refuse_neighbours(
+    held: Sequence[Any], alone: Collection[int], project_id: str | None
+) -> None:
+    """Nobody joins another project on one of the deployables *alone*."""
+    if any(
+        handle.deployable_id in alone and handle.project_id != project_id
+        for handle in held
+    ):
+        raise errors.NoCapacity(reason='another project uses its card')
+
+
+def _give(
+    claims: Sequence[Any], places: Mapping[str, Place], handles: Sequence[Any]
+) -> dict[int, int]:
+    """Which handle goes to which claim, both by row id."""
+    kinds = collections.defaultdict(set)
+    free = collections.defaultdict(list)
+    for handle in handles:
+        if handle.claim_id is not None:
+            kinds[handle.device_id].add(handle.kind)
+        elif handle.present:
+            free[handle.deployable_id].append(handle)
+    given = {}
+    for claim in claims:
+        left = free[places[claim.uuid].region_id]
+        if not left:
+            raise errors.NoCapacity(reason='the last one was taken meanwhile')
+        handle = left.pop(0)
+        given[handle.id] = claim.id
+        kinds[handle.device_id].add(handle.kind)
+    if any(len(of_card) > 1 for of_card in kinds.values()):
+        raise errors.NoCapacity(
+            reason='a physical function and its virtual ones are never '
+            'claimed together'
+        )
+    return given
+
+
+def _set_bound(
+    ctx: context.RequestContext,
+    claims: Sequence[Any],
+    places: Mapping[str, Place],
+    values: Mapping[str, Any],
+) -> None:
+    def each(member: str) -> Any:
+        by_id = {c.id: getattr(places[c.uuid], member) for c in claims}
+        return sa.case(by_id, value=_CLAIM.id)
+
+    ids = [claim.id for claim in claims]
+    changed = engine.change(
+        ctx,
+        sa.update(_CLAIM)
+        .where(_CLAIM.id.in_(ids))
+        .where(_CLAIM.state.in_(arqs.BINDABLE))
+        .values(
+            state_changed_at=clock.now(),
+            device_rp_uuid=each('rp_uuid'),
+            rp_uuid=each('rp_uuid'),
+            resource_class=each('resource_class'),
+            image_uuid=each('image_uuid'),
+            fault_code=None,
+            fault_message=None,
+            instance_guard=sa.case(
+                (_CLAIM.id == min(ids), values['instance_uuid']), else_=None
+            ),
+            **values,
+        ),
+    )
+    if changed != len(ids):
+        raise db_exc.RetryRequest(errors.Conflict())
+
+
+def _take(ctx: context.RequestContext, given: Mapping[int, int]) -> None:
+    taken = engine.change(
+        ctx,
+        sa.update(_HANDLE)
+        .where(_HANDLE.id.in_(given))
+        .where(_HANDLE.claim_id.is_(None))
+        .values(claim_id=sa.case(dict(given), value=_HANDLE.id)),
+    )
+    if taken != len(given):  # lost a race: run the whole function again
+        raise db_exc.RetryRequest(errors.Conflict())
+
+
+@engine.writer
+def settle(
+    ctx: context.RequestContext,
+    ready: Collection[str],
+    programming: Collection[str],
+    *,
+    owner: str,
+    lease: float,
+) -> None:
+    """End the making of a bind: some are ``ready``, some wait for a card.
+
+    :raises errors.WrongState: One was taken back meanwhile; nothing is done.
+    """
+    changed = engine.change(
+        ctx,
+        sa.update(_CLAIM)
+        .where(_CLAIM.uuid.in_([*ready, *programming]))
+        .where(_CLAIM.state == _State.CLAIMING.value)
+        .values(
+            state=sa.case(
+                (_CLAIM.uuid.in_(ready), _State.READY.value),
+                else_=_State.PROGRAMMING.value,
+            ),
+            event_due=sa.case(
+                (_CLAIM.uuid.in_(ready), clock.now()), else_=None
+            ),
+            state_changed_at=clock.now(),
+            lease_owner=owner,
+            lease_expires=clock.now() + lease,
+        ),
+    )
+    if changed != len(ready) + len(programming):
+        raise errors.WrongState(
+            kind='ARQ',
+            ident=min([*ready, *programming]),
+            state='gone',
+            reason='it was deleted while it was bound.',
+        )
+
+
+@engine.writer
+def confirm(ctx: context.RequestContext, uuid: str) -> bool:
+    """Its card is programmed. False: it does not wait for that any more."""
+    return bool(
+        engine.change(
+            ctx,
+            sa.update(_CLAIM)
+            .where(_CLAIM.uuid == uuid)
+            .where(_CLAIM.state == _State.PROGRAMMING.value)
+            .values(
+                state=_State.READY.value,
+                state_changed_at=clock.now(),
+                event_due=clock.now(),
+            ),
+        )
+    )
