@@ -8,13 +8,16 @@ import unittest
 
 from tests.fixtures import database
 from tests.unit.db import base
+from tests.unit.db import test_attributes
 from tests.unit.db import test_bitstreams
 from tests.unit.db import test_claims
+from tests.unit.db import test_device_profiles
 from tests.unit.db import test_engine
 from tests.unit.db import test_hosts
 from tests.unit.db import test_operations
 from tests.unit.db import test_outcomes
 from tests.unit.db import test_pages
+from tests.unit.db import test_purge
 from tests.unit.db import test_reports
 from tests.unit.db import test_reservations
 from tests.unit.db import test_turns
@@ -22,12 +25,15 @@ from tests.unit.db import test_turns
 _CASES = [
     case
     for module in (
+        test_attributes,
         test_bitstreams,
         test_claims,
+        test_device_profiles,
         test_hosts,
         test_operations,
         test_outcomes,
         test_pages,
+        test_purge,
         test_reports,
         test_reservations,
         test_turns,
