@@ -10,6 +10,7 @@ from tests.fixtures import database
 from tests.unit.db import base
 from tests.unit.db import test_attributes
 from tests.unit.db import test_bitstreams
+from tests.unit.db import test_claimable
 from tests.unit.db import test_claims
 from tests.unit.db import test_device_profiles
 from tests.unit.db import test_engine
@@ -27,6 +28,7 @@ _CASES = [
     for module in (
         test_attributes,
         test_bitstreams,
+        test_claimable,
         test_claims,
         test_device_profiles,
         test_hosts,

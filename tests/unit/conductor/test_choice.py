@@ -1,0 +1,177 @@
+"""Which deployables a claim gets: pure ranking."""
+
+from oslotest import base
+
+from cyborg_fpga import errors
+from cyborg_fpga import model
+from cyborg_fpga import nouns
+from cyborg_fpga.conductor import choice
+from tests.unit.conductor import test_providers as build
+
+CLEAR, RESET = model.WipeLevel.CLEAR, model.WipeLevel.RESET
+LEVELS = (RESET, CLEAR)
+
+
+def place(number, pool='pool', *claims, **changes):
+    """A deployable with so many handles; None: a free one."""
+    values = {'id': number, 'rp_uuid': pool, 'resource_class': 'PF'}
+    return build.region(f'd{number}', *claims, **{**values, **changes})
+
+
+def warm(number, image, pool='pool', *claims, **changes):
+    loaded = {'bitstream_id': image.uuid, 'function_id': image.function_id}
+    return place(number, pool, *claims, **{**loaded, **changes})
+
+
+def best(regions, wishes=(), **how):
+    values = {'traits': (), 'count': 1, 'types': {}, 'level': CLEAR}
+    return choice.best(regions, wishes, **{**values, **how})
+
+
+class TestBest(base.BaseTestCase):
+    def setUp(self):
+        super().setUp()
+        self.image = build.image()
+
+    def test_first_of_equals_is_taken(self):
+        # Which is the one on whose host the file is, or the least recently
+        # used: the database says them in this order.
+        self.assertEqual({7: 1}, best([place(7), place(3)]).handles)
+
+    def test_loaded_one_comes_before_the_first(self):
+        pick = best([place(1), warm(2, self.image)], [self.image])
+        self.assertEqual({2: 1}, pick.handles)
+        self.assertEqual({2: self.image}, pick.images)
+        self.assertEqual(frozenset(), pick.cold)
+
+    def test_what_must_be_programmed_is_named(self):
+        pick = best([place(1)], [self.image])
+        self.assertEqual({1: self.image}, pick.images)
+        self.assertEqual({1}, pick.cold)
+
+    def test_provider_where_fewest_are_programmed_is_taken(self):
+        regions = [
+            place(1, 'cold'),
+            place(2, 'cold'),
+            place(3, 'half'),
+            warm(4, self.image, 'half'),
+        ]
+        pick = best(regions, [self.image], count=2)
+        self.assertEqual('half', pick.rp_uuid)
+        self.assertEqual({3, 4}, set(pick.handles))
+        self.assertEqual({3}, pick.cold)
+
+    def test_of_equal_providers_the_first_is_taken(self):
+        regions = [place(1, 'b'), place(2, 'a')]
+        self.assertEqual('b', best(regions, [self.image]).rp_uuid)
+        self.assertEqual('b', best(regions).rp_uuid)
+
+    def test_several_come_from_one_provider_or_not_at_all(self):
+        regions = [place(1, 'a'), place(2, 'b')]
+        self.assertIsNone(best(regions, count=2))
+        regions.append(place(3, 'b'))
+        self.assertEqual({2: 1, 3: 1}, best(regions, count=2).handles)
+
+    def test_no_more_of_one_are_taken_than_are_free(self):
+        shared = place(1, 'pool', None, 'somebody', None)
+        self.assertEqual({1: 2}, best([shared], count=2).handles)
+        self.assertIsNone(best([shared], count=3))
+
+    def test_loaded_part_of_what_another_uses_can_be_had(self):
+        shared = warm(1, self.image, 'pool', 'somebody', None)
+        self.assertEqual({1: 1}, best([shared], [self.image]).handles)
+
+    def test_nobody_programs_what_another_uses(self):
+        shared = place(1, 'pool', 'somebody', None)
+        self.assertIsNone(best([shared], [self.image]))
+        self.assertEqual({1: 1}, best([shared]).handles)
+
+    def test_first_wish_that_fits_is_programmed(self):
+        stranger = build.image('i0', region_id=build.R2)
+        second = build.image('i2')
+        pick = best([place(1)], [stranger, self.image, second])
+        self.assertEqual({1: self.image}, pick.images)
+
+    def test_any_wish_that_is_loaded_is_better_than_the_first(self):
+        second = build.image('i2')
+        pick = best([warm(1, second)], [self.image, second])
+        self.assertEqual({1: second}, pick.images)
+        self.assertEqual(frozenset(), pick.cold)
+
+    def test_only_where_all_traits_are(self):
+        regions = [place(1, 'a'), place(2, 'b', family='OTHER')]
+        wanted = ['CUSTOM_FPGA', 'CUSTOM_FPGA_INTEL_OTHER']
+        self.assertEqual({2: 1}, best(regions, traits=wanted).handles)
+        self.assertIsNone(best(regions, traits=[*wanted, 'CUSTOM_X']))
+
+    def test_somebodys_own_goes_only_where_it_can_be_wiped(self):
+        own = build.image(public=False, visibility='private')
+        regions = [place(1), place(2, wipe_levels=LEVELS)]
+        self.assertEqual({2: 1}, best(regions, [own]).handles)
+        self.assertIsNone(best(regions[:1], [own]))
+        nothing = model.WipeLevel.NONE
+        self.assertEqual({1: 1}, best(regions, [own], level=nothing).handles)
+
+
+class TestLoaded(base.BaseTestCase):
+    def test_record_must_say_so_in_every_respect(self):
+        image = build.image()
+        self.assertTrue(choice.loaded(warm(1, image), image))
+        for changes in (
+            {'state': model.DeployableState.UNKNOWN},
+            {'state': model.DeployableState.PROGRAMMING},
+            {'bitstream_id': 'other'},
+            {'function_id': None},
+            {'function_id': build.F2},
+        ):
+            with self.subTest(changes):
+                found = warm(1, image, **changes)
+                self.assertFalse(choice.loaded(found, image))
+
+    def test_image_that_names_no_function_is_known_by_its_id(self):
+        image = build.image(function_id=None)
+        found = warm(1, image, function_id=build.F2)
+        self.assertTrue(choice.loaded(found, image))
+
+
+class TestFits(base.BaseTestCase):
+    def test_region_and_vendor_must_be_the_same(self):
+        self.assertTrue(choice.fits(place(1), build.image()))
+        self.assertTrue(choice.fits(place(1), build.image(vendor=None)))
+        for changes in (
+            {'region_id': None},
+            {'region_id': build.R2},
+            {'vendor': 'xilinx'},
+        ):
+            with self.subTest(changes):
+                image = build.image(**changes)
+                self.assertFalse(choice.fits(place(1), image))
+
+    def test_region_without_an_id_takes_nothing(self):
+        bare = place(1, region_id=None)
+        self.assertFalse(choice.fits(bare, build.image(region_id=None)))
+
+
+class TestRefuse(base.BaseTestCase):
+    KINDS = (nouns.RegionKind(region_id=build.R1, vendor='intel'),)
+
+    def refuse(self, wishes):
+        return choice.refuse(
+            self.KINDS, wishes, wanted='2', where='host n', level=CLEAR
+        )
+
+    def test_what_fits_nowhere_is_said_to_fit_nowhere(self):
+        refusal = self.refuse([build.image(region_id=build.R2)])
+        self.assertIsInstance(refusal, errors.DoesNotFit)
+        self.assertIn(build.R1, refusal.message)
+        self.assertIn(build.R2, refusal.message)
+
+    def test_what_would_fit_is_short(self):
+        refusal = self.refuse([build.image()])
+        self.assertIsInstance(refusal, errors.NoCapacity)
+        self.assertIn('host n', refusal.message)
+        self.assertNotIn('wiped', refusal.message)
+
+    def test_what_could_not_be_wiped_says_so(self):
+        refusal = self.refuse([build.image(public=False)])
+        self.assertIn('wiped at level clear', refusal.message)
