@@ -88,7 +88,7 @@ def _shown(
         'attributes_list': jsonutils.dumps(
             [{key: value} for key, value in facts]
         ),
-        'rp_uuid': region.rp_uuid,
+        'rp_uuid': region.rp_uuid or None,
         'driver_name': region.driver,
         'bitstream_id': region.bitstream_id if told else None,
         # By this attributes name it; 'id' is the uuid to openstacksdk.

@@ -66,7 +66,7 @@ _DEPLOYABLE = parts.closed(
         'num_accelerators': {'type': 'integer', 'minimum': 0},
         'device_id': {'type': 'integer'},
         'attributes_list': parts.TEXT,
-        'rp_uuid': parts.UUID,
+        'rp_uuid': parts.UUID_OR_NULL,
         'driver_name': parts.TEXT,
         'bitstream_id': parts.UUID_OR_NULL,
         'deployable_id': {'type': 'integer'},

@@ -7,8 +7,10 @@ from typing import Any
 from cyborg_fpga import context
 from cyborg_fpga import model
 from cyborg_fpga import nouns
+from cyborg_fpga.db import attributes
 from cyborg_fpga.db import bitstreams
 from cyborg_fpga.db import claims
+from cyborg_fpga.db import device_profiles
 from cyborg_fpga.db import operations
 from cyborg_fpga.db import outcomes
 from cyborg_fpga.db import reports
@@ -97,3 +99,23 @@ def take_turn(ctx: Context, name: str, owner: str) -> bool:
 
 def upsert(ctx: Context, rows: Sequence[nouns.Bitstream]) -> int:
     return bitstreams.upsert(ctx, rows)
+
+
+def create_profile(ctx: Context, uuid: str, name: str) -> str:
+    return device_profiles.create(ctx, uuid, name=name, groups=[]).uuid
+
+
+def delete_profile(ctx: Context, uuid: str) -> None:
+    device_profiles.delete(ctx, uuid)
+
+
+def report_attributes(
+    ctx: Context, wanted: Mapping[int, Sequence[tuple[str, str]]]
+) -> int:
+    return attributes.report(ctx, wanted)
+
+
+def give_trait(ctx: Context, deployable: int, uuid: str, value: str) -> None:
+    attributes.create(
+        ctx, uuid, deployable=deployable, key='trait', value=value
+    )

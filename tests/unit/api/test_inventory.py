@@ -5,6 +5,7 @@ from oslo_utils.fixture import uuidsentinel as uuids
 
 from cyborg_fpga import errors
 from cyborg_fpga import model
+from cyborg_fpga.db import deployables
 from cyborg_fpga.db import devices
 from cyborg_fpga.db import outcomes
 from tests.fixtures import api as fixture
@@ -140,6 +141,15 @@ class TestDeployables(base.ApiTest):
             'value': [{'image_uuid': uuids.public}],
             **values,
         }
+
+    def test_a_deployable_that_is_new_has_no_provider_yet(self):
+        deployables.set_providers(
+            fixture.CTX,
+            {self.regions[0]['uuid']: ('', '')},
+            {self.regions[0]['uuid']: ''},
+        )
+        shown = self.call('GET', f'/v2/deployables/{self.regions[0]["uuid"]}')
+        self.assertIsNone(shown.json['rp_uuid'])
 
     def test_a_deployable_is_shown_with_its_handles(self):
         region = self.regions[0]
