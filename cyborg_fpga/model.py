@@ -108,10 +108,14 @@ class PciAddress:
 
 
 class HandleKind(enum.StrEnum):
-    """What a handle is: the whole function or one of its virtual ones."""
+    """What a handle is: the whole function or one of its virtual ones.
+
+    ``TEST_PCI``: neither, but an address that is not there.
+    """
 
     PF = 'PF'
     VF = 'VF'
+    TEST_PCI = 'TEST_PCI'
 
 
 class HostStatus(enum.StrEnum):
@@ -268,6 +272,7 @@ class DeviceReport(Wire):
     :ivar family: Upper-case word used in traits, ``PAC_D5005``.
     :ivar vendor_id: Four hex digits without ``0x``; likewise *product_id*.
     :ivar health: ``ok`` or ``suspect``, from what the kernel shows.
+    :ivar traits: Placement's, besides those that follow from the rest.
     """
 
     driver: str
@@ -282,6 +287,7 @@ class DeviceReport(Wire):
     numa_node: int | None = None
     health: Health = Health.OK
     attributes: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    traits: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,7 +82,8 @@ class Deployable:
     :ivar bitstream_id: Image that is loaded, where we loaded it.
     :ivar bitstream_private: It belongs to one project alone.
     :ivar wipe_pending: Must be wiped before it is offered again.
-    :ivar added_traits: What administrators say of it in Placement's words.
+    :ivar added_traits: What administrators say of it in Placement's words;
+        *driver_traits* is what its driver says.
     """
 
     id: int
@@ -118,6 +119,7 @@ class Deployable:
     created_at: str | None
     updated_at: str | None
     added_traits: tuple[str, ...] = ()
+    driver_traits: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

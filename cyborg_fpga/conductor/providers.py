@@ -157,13 +157,13 @@ def fixed_traits(region: nouns.Deployable) -> frozenset[str]:
     }
     if region.region_id:
         traits.add(trait('CUSTOM_FPGA_REGION', vendor, region.region_id))
-    return frozenset(traits | _OWNER).union(region.added_traits)
+    traits |= {*_OWNER, *region.added_traits, *region.driver_traits}
+    return frozenset(traits)
 
 
 def trait(*words: str) -> str:
     """Join *words* to a name that Placement accepts."""
-    joined = re.sub('[^A-Z0-9_]', '_', '_'.join(words).upper())
-    return joined[:_MAX_TRAIT]
+    return re.sub('[^A-Z0-9_]', '_', '_'.join(words).upper())[:_MAX_TRAIT]
 
 
 def function_trait(vendor: str, function_id: str) -> str:
@@ -237,7 +237,7 @@ def _computed(
     if host.layout is model.Layout.POOL and _total(region) <= 1:
         # With the class, exactly what the fixed traits are made of.
         rest = [found, region.vendor, region.family, region.region_id or '-']
-        rest += region.added_traits
+        rest += [*region.added_traits, *region.driver_traits]
     else:
         rest = [region.name]
     name = name_prefix(host.hostname) + ':'.join(rest)
@@ -271,8 +271,8 @@ def _traits(
 ) -> frozenset[str]:
     fixed = frozenset.intersection(*map(fixed_traits, pool))
     usable = [region for region in pool if claimable(host, region)]
-    # Those that a claim can get now decide. Where there are none, those that
-    # it may get next do, so that traits do not come and go with every claim.
+    # Those a claim can get now decide; where there are none, those it may get
+    # next: traits must not come and go with every claim.
     free = [region for region in usable if _free(region)]
     deciding = free or usable or pool
     possible = frozenset.intersection(

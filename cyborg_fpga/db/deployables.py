@@ -300,6 +300,7 @@ def _deployable(
         last_used=row.last_used,
         handles=handles,
         added_traits=tuple(row.added_traits.split()),
+        driver_traits=tuple(device.traits.split()),
         created_at=engine.iso(row.created_at),
         updated_at=engine.iso(row.updated_at),
     )

@@ -89,6 +89,8 @@ class Device(_Row, Base):
     health: orm.Mapped[str] = orm.mapped_column(sa.String(16), default='ok')
     failures: orm.Mapped[int] = orm.mapped_column(default=0)
     attributes: orm.Mapped[str] = orm.mapped_column(sa.Text, default='{}')
+    # Those that its driver reports, in order.
+    traits: orm.Mapped[str] = orm.mapped_column(sa.Text, default='')
 
 
 class Deployable(_Row, Base):
@@ -213,7 +215,7 @@ class AttachHandle(_Row, Base):
         sa.ForeignKey('deployables.id'), index=True
     )
     pci_address: orm.Mapped[str] = orm.mapped_column(sa.String(16))
-    kind: orm.Mapped[str] = orm.mapped_column(sa.String(4))
+    kind: orm.Mapped[str] = orm.mapped_column(sa.String(8))
     present: orm.Mapped[bool] = orm.mapped_column(sa.Boolean, default=True)
     claim_id: orm.Mapped[int | None] = orm.mapped_column(
         sa.ForeignKey('claims.id'), index=True

@@ -185,6 +185,7 @@ def _store_device(
         'serial': device.serial,
         'numa_node': device.numa_node,
         'attributes': json.dumps(dict(device.attributes), sort_keys=True),
+        'traits': ' '.join(sorted(set(device.traits))),
     }
     if row is None:
         address = str(device.pci_address)

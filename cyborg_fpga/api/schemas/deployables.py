@@ -51,7 +51,7 @@ _HANDLE = parts.closed(
     {
         'uuid': parts.UUID,
         'pci_address': parts.PCI_ADDRESS,
-        'kind': {'enum': ['PF', 'VF']},
+        'kind': {'enum': ['PF', 'VF', 'TEST_PCI']},
         'claimed': {'type': 'boolean'},
         'claim_uuid': parts.UUID_OR_NULL,
         'present': {'type': 'boolean'},
