@@ -7,9 +7,15 @@
 from docutils import nodes
 from docutils.parsers import rst
 from docutils.statemachine import StringList
+from oslo_config import cfg
 
+from cyborg_fpga import context
 from cyborg_fpga import errors
 from cyborg_fpga import policies
+from cyborg_fpga import policy
+
+#: By Keystone each has those before it too, but for the last.
+ROLES = ('reader', 'member', 'manager', 'admin', 'service')
 
 
 class Table(rst.Directive):
@@ -50,19 +56,33 @@ class ErrorCodes(Table):
 
 
 class PolicyRules(Table):
-    headings = ('Rule', 'Default', 'Allows')
+    headings = ('Rule', 'Who passes by default', 'Allows')
     widths = '30 25 45'
 
     def rows(self):
+        conf = cfg.ConfigOpts()
+        conf([], project='cyborg_fpga', default_config_files=[])
+        enforced = policy.Policy(conf)
         for rule in policies.list_rules():
             does = [f'``{o["method"]} {o["path"]}``'
                     for o in getattr(rule, 'operations', ())]  # fmt: skip
             text = ' '.join(rule.description.split())
             yield (
                 f'``{rule.name}``',
-                f'``{rule.check_str}``',
+                ', '.join(who_passes(enforced, rule.name)),
                 ' '.join([text, ', '.join(does)]).strip(),
             )
+
+
+def who_passes(enforced, rule):
+    """Those of ROLES that may do *rule* in their own project."""
+    for place, role in enumerate(ROLES):
+        implied = [] if role == 'service' else ROLES[:place]
+        caller = context.RequestContext(
+            roles=[role, *implied], project_id='p', user_id='u'
+        )
+        if enforced.check(caller, rule):
+            yield role
 
 
 def setup(app):

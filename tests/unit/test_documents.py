@@ -4,6 +4,7 @@ import configparser
 import pathlib
 import re
 
+from keystonemiddleware import opts as auth_token
 from oslotest import base
 
 from cyborg_fpga import conf
@@ -101,5 +102,8 @@ class TestPages(base.BaseTestCase):
 
 
 def _options():
-    for group, options in conf.list_opts():
+    for group, options in (
+        *conf.list_opts(),
+        *auth_token.list_auth_token_opts(),
+    ):
         yield getattr(group, 'name', group), options

@@ -63,13 +63,17 @@ class ServedTest(KeystoneTest):
         super().setUp()
         folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
         path = folder / 'keystone.conf'
-        write(path, {'keystone_authtoken': self.keystone.authtoken()})
+        write(path, {'keystone_authtoken': self.authtoken()})
         self.api = self.useFixture(
             api.Api(auth_strategy='keystone', files=[path])
         )
         server = http.serve(self.api.app, '127.0.0.1', 0, 4)
         self.addCleanup(server.stop)
         self.url = f'http://127.0.0.1:{server.bind_addr[1]}'
+
+    def authtoken(self) -> Mapping[str, str]:
+        """What is configured of how tokens are checked."""
+        return self.keystone.authtoken()
 
 
 class ProcessTest(KeystoneTest):
