@@ -20,6 +20,7 @@
     +-- BitstreamUnusable           409
     +-- TooLarge                    413
     +-- UnsupportedMediaType        415
+    +-- Unresolved                  423
     +-- DeviceFailed                502   a card refused or lied
     +-- ServiceUnavailable          503   Glance, Placement, a conductor
 
@@ -163,6 +164,12 @@ class UnsupportedMediaType(FPGAError):
     http_status = 415
     code = 'fpga.media_type'
     template = 'A request body must be application/json, not {given}.'
+
+
+class Unresolved(FPGAError):
+    http_status = 423
+    code = 'fpga.arq.unresolved'
+    template = 'ARQ {arq} is {state}: ask again.'
 
 
 class DeviceFailed(FPGAError):

@@ -15,6 +15,7 @@ import webob.multidict
 from cyborg_fpga import errors
 from cyborg_fpga.api import handler
 from cyborg_fpga.api import versions
+from cyborg_fpga.api.controllers import arqs
 from cyborg_fpga.api.controllers import attributes
 from cyborg_fpga.api.controllers import bitstreams
 from cyborg_fpga.api.controllers import claims
@@ -41,10 +42,22 @@ def table(services: handler.Services) -> Routes:
 def _cyborg(services: handler.Services) -> Routes:
     """Where Cyborg's contract holds."""
     a = attributes.Attributes(services)
+    r = arqs.Arqs(services)
     d = deployables.Deployables(services)
     p = device_profiles.DeviceProfiles(services)
     v = devices.Devices(services)
     return {
+        '/v2/accelerator_requests': {
+            'GET': r.index,
+            'POST': r.create,
+            'PATCH': r.update,
+            'DELETE': r.delete_many,
+        },
+        '/v2/accelerator_requests/{uuid}': {
+            'GET': r.show,
+            'PATCH': r.update,
+            'DELETE': r.delete,
+        },
         '/v2/attributes': {'GET': a.index, 'POST': a.create},
         '/v2/attributes/{uuid}': {'GET': a.show, 'DELETE': a.delete},
         '/v2/deployables': {'GET': d.index},

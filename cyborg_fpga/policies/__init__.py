@@ -4,6 +4,7 @@ import itertools
 
 from oslo_policy import policy
 
+from cyborg_fpga.policies import arqs
 from cyborg_fpga.policies import attributes
 from cyborg_fpga.policies import base
 from cyborg_fpga.policies import bitstreams
@@ -16,6 +17,7 @@ from cyborg_fpga.policies import operations
 
 _MODULES = (
     base,
+    arqs,
     attributes,
     bitstreams,
     claims,

@@ -7,6 +7,7 @@ from oslo_policy import policy
 ADMIN = 'rule:admin_api'
 PROJECT_READER_OR_ADMIN = 'rule:project_reader_or_admin'
 PROJECT_MEMBER_OR_ADMIN = 'rule:project_member_or_admin'
+PROJECT_MEMBER_OR_SERVICE = 'rule:project_member_or_service'
 PROJECT_MANAGER_OR_ADMIN = 'rule:project_manager_or_admin'
 
 #: No rule answers a system-scoped token: cards are given to projects.
@@ -47,7 +48,16 @@ RULES = [
     policy.RuleDefault(
         'admin_api', 'role:admin', description='The administrators.'
     ),
+    policy.RuleDefault(
+        'service_api', 'role:service', description="Other services' users."
+    ),
     *_of_role('reader'),
     *_of_role('member'),
+    policy.RuleDefault(
+        'project_member_or_service',
+        'rule:project_member_api or rule:service_api',
+        description="Who has the role member in the target's project, and "
+        'other services.',
+    ),
     *_of_role('manager'),
 ]

@@ -7,11 +7,16 @@ from cyborg_fpga import context
 from cyborg_fpga import errors
 from cyborg_fpga import policies
 from cyborg_fpga import policy
+from cyborg_fpga.policies import arqs
 from cyborg_fpga.policies import claims
 from cyborg_fpga.policies import deployables
 from cyborg_fpga.policies import devices
 from cyborg_fpga.policies import hosts
 from cyborg_fpga.policies import operations
+
+
+#: What the roles member and service may do to accelerator requests.
+ARQS = {arqs.CREATE, arqs.UPDATE, arqs.DELETE}
 
 
 def caller(*roles, **values):
@@ -36,10 +41,17 @@ class TestDefaults(base.BaseTestCase):
 
     def test_an_administrator_may_do_everything_anywhere(self):
         every = {r.name for r in policies.list_rules() if ':' in r.name}
-        self.assertEqual(every, self.allowed(caller('admin'), 'other'))
+        # Keystone gives an administrator the role member too.
+        self.assertEqual(every - ARQS, self.allowed(caller('admin'), 'other'))
+        self.assertEqual(every, self.allowed(caller('admin', 'member')))
+
+    def test_another_service_writes_accelerator_requests(self):
+        self.assertEqual(ARQS, self.allowed(caller('service'), 'other'))
 
     def test_readers_see_members_claim_managers_see_cards(self):
         read = {
+            'cyborg:arq:get_all',
+            'cyborg:arq:get_one',
             'cyborg:device_profile:get_all',
             'cyborg:device_profile:get_one',
             'fpga:bitstream:get_all',
@@ -50,7 +62,7 @@ class TestDefaults(base.BaseTestCase):
             'fpga:operation:get_one',
             'fpga:type:get_all',
         }
-        write = {claims.CREATE, claims.DELETE, claims.PROGRAM}
+        write = {claims.CREATE, claims.DELETE, claims.PROGRAM} | ARQS
         cards = {
             'cyborg:attribute:get_all',
             'cyborg:attribute:get_one',
@@ -72,6 +84,11 @@ class TestDefaults(base.BaseTestCase):
             'device_profile:get_one': readers,
             'device_profile:create': 'rule:admin_api',
             'device_profile:delete': 'rule:admin_api',
+            'arq:get_all': readers,
+            'arq:get_one': readers,
+            'arq:create': 'rule:project_member_or_service',
+            'arq:update': 'rule:project_member_or_service',
+            'arq:delete': 'rule:project_member_or_service',
             'device:get_all': managers,
             'device:get_one': managers,
             'device:disable': 'rule:admin_api',
@@ -95,7 +112,6 @@ class TestDefaults(base.BaseTestCase):
 
     def test_without_a_role_nothing_is_allowed(self):
         self.assertEqual(set(), self.allowed(caller()))
-        self.assertEqual(set(), self.allowed(caller('service')))
 
     def test_system_and_domain_tokens_are_refused(self):
         for scope in (

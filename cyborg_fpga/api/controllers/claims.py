@@ -1,5 +1,6 @@
 """``/v2/claims``: what projects hold."""
 
+import contextlib
 from typing import Any
 
 import oslo_messaging as messaging
@@ -75,14 +76,9 @@ class Claims(handler.Controller):
         force = call.query.get('force', '').lower() == 'true'
         rule = policies.FORCE_DELETE if force else policies.DELETE
         call.authorize(rule, claim.project_id or '')
-        if claim.origin is model.Origin.NOVA and not force:
-            raise errors.InUse(
-                kind='Claim',
-                ident=claim.uuid,
-                reason=f'instance {claim.instance_uuid} has it; release it '
-                'through the Compute API.',
-            )
-        self.services.conductor.release(call.ctx, claim.uuid, force=force)
+        if not force:
+            _refuse_novas(claim)
+        self._release(call, claim, force=force)
         try:
             left = claims.get(call.ctx, claim.uuid)
         except errors.NotFound:
@@ -92,6 +88,17 @@ class Claims(handler.Controller):
             data=_shown(call, left),
             headers={'Location': call.link('claims', claim.uuid)},
         )
+
+    def _release(
+        self, call: handler.Call, claim: nouns.Claim, *, force: bool
+    ) -> None:
+        if claim.origin is model.Origin.API:
+            self.services.conductor.release(call.ctx, claim.uuid, force=force)
+            return
+        with contextlib.suppress(errors.NotFound):  # it has just gone
+            self.services.conductor.delete_arqs(
+                call.ctx, [claim.uuid], visible_to=None, bound=True
+            )
 
     @handler.expose(
         body=schema.PROGRAM, answers={202: operation_schema.OPERATION}
@@ -103,6 +110,7 @@ class Claims(handler.Controller):
         """
         claim = _visible(call, uuid)
         call.authorize(policies.PROGRAM, claim.project_id or '')
+        _refuse_novas(claim)
         operation = self.services.conductor.program(
             call.ctx,
             _deployable(claim, call.body.get('deployable_uuid')),
@@ -127,6 +135,16 @@ def _visible(call: handler.Call, uuid: str) -> nouns.Claim:
     if not call.may(policies.GET_ONE, claim.project_id or ''):
         raise errors.NotFound(kind='claim', ident=claim.uuid)
     return claim
+
+
+def _refuse_novas(claim: nouns.Claim) -> None:
+    if claim.origin is model.Origin.NOVA:
+        raise errors.InUse(
+            kind='Claim',
+            ident=claim.uuid,
+            reason=f'instance {claim.instance_uuid} has it; use the Compute '
+            'API.',
+        )
 
 
 def _wanted(body: dict[str, Any]) -> dict[str, Any]:

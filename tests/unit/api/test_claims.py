@@ -275,8 +275,13 @@ class TestRelease(base.ApiTest):
         self.assertEqual('fpga.in_use', code)
         self.assertIn('Compute API', sentence)
         self.assertEqual([], self.conductor.calls)
+        image = {'image_uuid': uuids.public}
+        self.refused(409, 'POST', f'{url}/program', base.ALICE, body=image)
+        self.assertEqual([], self.conductor.calls)
         answer = self.call('DELETE', f'{url}?force=true')
-        self.assertEqual(202, answer.status_int)
+        self.assertEqual(204, answer.status_int)
+        self.assertEqual('delete_arqs', self.conductor.calls[-1][0])
+        self.assertEqual(404, self.call('GET', url).status_int)
 
 
 class TestProgram(base.ApiTest):

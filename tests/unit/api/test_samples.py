@@ -91,6 +91,38 @@ class TestSamples(base.ApiTest):
         self.sample('claim-delete', 'DELETE', url)
         self.sample('error', 'POST', '/v2/claims', body={'count': 0})
 
+    def test_accelerator_requests(self):
+        group = {'resources:CUSTOM_FPGA_INTEL_PF': '1'}
+        body = [{'name': 'crypto', 'groups': [group]}]
+        self.call('POST', '/v2/device_profiles', base.ADMIN, body=body)
+        url = '/v2/accelerator_requests'
+        made = self.sample(
+            'arq-create', 'POST', url, body={'device_profile_name': 'crypto'}
+        )
+        (arq,) = made.json['arqs']
+        values = {
+            'hostname': fixture.HOST,
+            'device_rp_uuid': uuids.provider,
+            'instance_uuid': uuids.instance,
+        }
+        body = {
+            arq['uuid']: [
+                {'path': f'/{name}', 'op': 'add', 'value': value}
+                for name, value in values.items()
+            ]
+        }
+        self._keep('arq-bind-request', body)
+        answer = self.call(
+            'PATCH',
+            url,
+            base.ALICE,
+            body=body,
+            headers={'X-Service-Token': 'nova:service:service'},
+        )
+        self.assertEqual(202, answer.status_int, answer.text)
+        self.sample('arq-list', 'GET', url)
+        self.sample('arq-show', 'GET', f'{url}/{arq["uuid"]}')
+
     def test_cards(self):
         listed = self.sample(
             'device-list',
