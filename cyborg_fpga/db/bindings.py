@@ -20,6 +20,7 @@ from cyborg_fpga import errors
 from cyborg_fpga import model
 from cyborg_fpga.db import arqs
 from cyborg_fpga.db import clock
+from cyborg_fpga.db import devices
 from cyborg_fpga.db import engine
 from cyborg_fpga.db import models
 
@@ -96,6 +97,7 @@ def bind(
         values['project_id'] = new_project
     _set_bound(ctx, claims, places, values)
     _take(ctx, given)
+    devices.touch_shared(ctx, values['host_id'], handles, picks)
     return foreign
 
 

@@ -1,6 +1,9 @@
 """Cards."""
 
+import collections
 import json
+from collections.abc import Collection
+from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
 
@@ -102,6 +105,26 @@ def touch_host(
         .where(models.Host.id.in_(host_ids))
         .values(**values),
     )
+
+
+def touch_shared(
+    ctx: context.RequestContext,
+    host_id: int,
+    handles: Iterable[Any],
+    taken: Collection[int],
+) -> None:
+    """Inside a transaction: some of *handles* were taken just now.
+
+    What is left of a deployable then cannot be programmed any more, and may
+    be for its holder alone: Placement must be told. Of one with a single
+    handle nothing is left.
+
+    :param handles: Rows of attach handles, all of each of *taken*.
+    :param taken: Deployables (row ids).
+    """
+    several = collections.Counter(h.deployable_id for h in handles)
+    if any(several[region_id] > 1 for region_id in taken):
+        touch_host(ctx, [host_id])
 
 
 def _column(name: str) -> Any:

@@ -19,6 +19,7 @@ from cyborg_fpga import errors
 from cyborg_fpga import model
 from cyborg_fpga.db import claims
 from cyborg_fpga.db import clock
+from cyborg_fpga.db import devices
 from cyborg_fpga.db import engine
 from cyborg_fpga.db import models
 
@@ -109,7 +110,8 @@ def reserve(
         being programmed or wiped, or its card or host is not to be used.
     """
     rows = _lock(ctx, picks)
-    claim_id = _create(ctx, next(iter(rows.values())).host_id, values)
+    host_id = next(iter(rows.values())).host_id
+    claim_id = _create(ctx, host_id, values)
     handles = engine.run(
         ctx, _HANDLES, cards=list({row.device_id for row in rows.values()})
     ).all()
@@ -123,6 +125,7 @@ def reserve(
     alone = picks if exclusive else private
     _refuse_neighbours(held, alone, values.get('project_id'))
     _take(ctx, claim_id, _choose(handles, picks))
+    devices.touch_shared(ctx, host_id, handles, picks)
     return frozenset(private - {handle.deployable_id for handle in held})
 
 

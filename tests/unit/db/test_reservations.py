@@ -54,6 +54,13 @@ class TestReserve(base.DatabaseTest):
             claims.get(self.ctx, two).addresses,
         )
 
+    def test_placement_is_told_of_what_is_left_of_a_deployable(self):
+        hosts.start_telling(self.ctx, base.HOST, 'me', 60)
+        self.reserve(self.whole)
+        self.assertEqual([], hosts.stale(self.ctx))
+        self.reserve(self.shared)
+        self.assertEqual([base.HOST], hosts.stale(self.ctx))
+
     def test_what_holds_a_projects_own_function_is_for_that_project(self):
         self.reserve(self.shared)
         self.change(
@@ -280,11 +287,17 @@ class TestGuards(base.DatabaseTest):
         self.assertEqual(sorted(places), places)
 
     def test_reservation_takes_few_statements(self):
+        found = self.stored()
+        with self.statements() as seen:
+            self.reserve(found)
+        self.assertEqual(7, len(seen), seen)
+
+    def test_reservation_of_a_part_takes_one_more(self):
         found = self.stored(base.card(base.CARD, base.region(vfs=4)))
         self.reserve(found)
         with self.statements() as seen:
             self.reserve(found)
-        self.assertEqual(7, len(seen), seen)
+        self.assertEqual(8, len(seen), seen)
 
     def test_release_locks_the_region_before_it_looks_who_is_left(self):
         uuid = self.reserve(self.stored())
