@@ -7,6 +7,7 @@ import oslo_messaging as messaging
 from cyborg_fpga import context
 from cyborg_fpga import model
 from cyborg_fpga.clients import glance
+from cyborg_fpga.clients import nova
 from cyborg_fpga.clients import placement
 from cyborg_fpga.conductor import manager
 from cyborg_fpga.db import claims
@@ -45,6 +46,7 @@ class ConductorTest(base.DatabaseTest):
         self.rooms = standins.Rooms(self.asked)
         self.agents = standins.Agents(self.asked)
         self.images = standins.Images()
+        self.nova = standins.Nova()
         self.manager = self.conductor()
         self.addCleanup(self.manager.reconciler.stop)
         self.ask('report', report=self.cards().to_wire())
@@ -56,6 +58,7 @@ class ConductorTest(base.DatabaseTest):
         with (
             mock.patch.object(placement, 'Placement', lambda _: self.rooms),
             mock.patch.object(glance, 'Glance', lambda _: self.images),
+            mock.patch.object(nova, 'Nova', lambda _: self.nova),
             mock.patch.object(agent, 'AgentAPI', lambda *_: self.agents),
         ):
             return manager.Manager(conf, None)

@@ -181,3 +181,20 @@ class Images:
             if 'FPGA' in image.tags and ident > (marker or '')
         )
         return [self.images[ident] for ident in tagged[:limit]]
+
+
+class Nova:
+    """Nova's client.
+
+    :ivar told: (server, ARQ, whether it is bound), in order.
+    :ivar away: It takes nothing.
+    """
+
+    def __init__(self):
+        self.told = []
+        self.away = False
+
+    def tell_bound(self, events):
+        if self.away:
+            raise errors.ServiceUnavailable(service='Nova', reason='away')
+        self.told += [(e.server_uuid, e.arq_uuid, e.ok) for e in events]
