@@ -44,6 +44,16 @@ def _of_role(role: str) -> list[policy.RuleDefault]:
     ]
 
 
+#: Words that no rule of ours uses, and overrides made for Cyborg may.
+_CYBORGS = {
+    'project_admin_api': 'rule:admin_api and project_id:%(project_id)s',
+    'is_admin': 'rule:admin_api',
+    'admin_or_owner': 'rule:admin_api or project_id:%(project_id)s',
+    'admin_or_user': 'rule:admin_api or user_id:%(user_id)s',
+    'allow': '@',
+    'deny': '!',
+}
+
 RULES = [
     policy.RuleDefault(
         'admin_api', 'role:admin', description='The administrators.'
@@ -60,4 +70,10 @@ RULES = [
         'other services.',
     ),
     *_of_role('manager'),
+    *(
+        policy.RuleDefault(
+            name, check, description="Cyborg's; here for overrides alone."
+        )
+        for name, check in _CYBORGS.items()
+    ),
 ]

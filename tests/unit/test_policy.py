@@ -1,5 +1,6 @@
 """Who may do what, by default."""
 
+import yaml
 from oslo_config import cfg
 from oslotest import base
 
@@ -13,7 +14,6 @@ from cyborg_fpga.policies import deployables
 from cyborg_fpga.policies import devices
 from cyborg_fpga.policies import hosts
 from cyborg_fpga.policies import operations
-
 
 #: What the roles member and service may do to accelerator requests.
 ARQS = {arqs.CREATE, arqs.UPDATE, arqs.DELETE}
@@ -105,6 +105,39 @@ class TestDefaults(base.BaseTestCase):
         for name, check in wanted.items():
             with self.subTest(name):
                 self.assertEqual(check, rules[f'cyborg:{name}'])
+
+    def test_overrides_may_use_every_word_of_cyborgs(self):
+        mine, other = caller('reader'), {'project_id': 'other'}
+        admin = caller('admin')
+        for word, ctx, target, allowed in (
+            ('allow', mine, None, True),
+            ('deny', admin, None, False),
+            ('is_admin', mine, None, False),
+            ('is_admin', admin, other, True),
+            ('admin_or_owner', mine, None, True),
+            ('admin_or_owner', mine, other, False),
+            ('admin_or_user', mine, None, True),
+            ('admin_or_user', mine, {**other, 'user_id': 'v'}, False),
+            ('admin_or_user', mine, other, False),
+            ('project_admin_api', admin, None, True),
+            ('project_admin_api', admin, other, False),
+        ):
+            with self.subTest(word, target=target):
+                overridden = self.overridden(devices.GET_ALL, f'rule:{word}')
+                self.assertEqual(
+                    allowed, overridden.check(ctx, devices.GET_ALL, target)
+                )
+
+    def overridden(self, rule, check):
+        """The policy with a file that says otherwise of one rule."""
+        conf = cfg.ConfigOpts()
+        conf([], project='cyborg_fpga', default_config_files=[])
+        text = yaml.safe_dump({rule: check})
+        [path] = self.create_tempfiles([('policy', text)], '.yaml')
+        # The first has the option registered.
+        policy.Policy(conf)
+        conf.set_override('policy_file', path, 'oslo_policy')
+        return policy.Policy(conf)
 
     def test_another_project_gives_nothing(self):
         ctx = caller('reader', 'member', 'manager')

@@ -21,12 +21,19 @@ class TestDiscovery(base.ApiTest):
         self.assertEqual(version, document['default_version'])
 
     def test_v2_describes_itself_without_a_token(self):
-        for url in ('/v2', '/v2/'):
+        for url in ('/v2', '/v2/', '/v2.json'):
             with self.subTest(url):
-                document = self.call('GET', url, None).json
-                self.assertEqual('v2.0', document['id'])
                 self.assertEqual(
-                    'http://localhost/v2/', document['links'][0]['href']
+                    {
+                        'id': 'v2.0',
+                        'status': 'CURRENT',
+                        'min_version': '2.0',
+                        'max_version': '2.3',
+                        'links': [
+                            {'href': 'http://localhost/v2/', 'rel': 'self'}
+                        ],
+                    },
+                    self.call('GET', url, None).json,
                 )
 
     def test_links_follow_the_path_it_is_mounted_at(self):
