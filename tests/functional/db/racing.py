@@ -25,6 +25,8 @@ from tests.functional.db import tasks
 
 WORKERS = 8
 _PATIENCE = 120
+#: Seconds between the moments at which all may start.
+_TOGETHER = 0.02
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -158,6 +160,8 @@ def _work(
         task = getattr(tasks, name)
         value, error = None, None
         barrier.wait(_PATIENCE)
+        # The barrier lets go of one after the other.
+        time.sleep(_TOGETHER - time.monotonic() % _TOGETHER)
         watch.reset()
         try:
             value = task(ctx, **arguments)
