@@ -5,6 +5,7 @@
     |   +-- BadBitstream                 a file that is not what it says
     |   +-- DoesNotFit                   a good file for another region
     +-- Forbidden                   403
+    |   +-- OverQuota
     |   +-- ServiceTokenRequired         a user did what only Nova may do
     +-- NotFound                    404
     +-- MethodNotAllowed            405
@@ -77,6 +78,14 @@ class Forbidden(FPGAError):
     http_status = 403
     code = 'fpga.forbidden'
     template = 'Access was denied to the following resource: {rule}'
+
+
+class OverQuota(Forbidden):
+    code = 'fpga.over_quota'
+    template = (
+        'Quota exceeded: the project may hold {limit} deployables, holds '
+        '{held} and wants {wanted} more.'
+    )
 
 
 class ServiceTokenRequired(Forbidden):

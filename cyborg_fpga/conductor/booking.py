@@ -1,6 +1,7 @@
 """The beginning of a claim: chosen, reserved, allocated, or nothing at all."""
 
 import dataclasses
+import functools
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +14,7 @@ from cyborg_fpga import errors
 from cyborg_fpga import killpoints
 from cyborg_fpga import model
 from cyborg_fpga import nouns
+from cyborg_fpga.clients import limits
 from cyborg_fpga.clients import placement
 from cyborg_fpga.conductor import catalogue
 from cyborg_fpga.conductor import choice
@@ -48,6 +50,7 @@ class Booking:
         self._catalogue = images
         self._inventory = stock
         self._owner = owner
+        self._limits = limits.Limits(conf)
 
     def book(
         self,
@@ -60,7 +63,18 @@ class Booking:
         :raises errors.FPGAError: Refused, and nothing is held.
         """
         wishes = self._wishes(ctx, request)
-        return self._reserve(ctx, uuid, request, wishes)
+        allowance = self._limits.of(
+            ctx.project_id or '', functools.partial(claims.count_held, ctx)
+        )
+        allowance.check(request.get('count', 1))
+        pick = self._reserve(ctx, uuid, request, wishes)
+        try:
+            # Of several at a time each saw the others' share still free.
+            allowance.check(0)
+        except errors.FPGAError:
+            self._undo(ctx, uuid)
+            raise
+        return pick
 
     def _wishes(
         self, ctx: context.RequestContext, request: Mapping[str, Any]

@@ -11,6 +11,7 @@ from typing import Any
 
 from oslo_config import cfg
 from oslo_db import options as db_options
+from oslo_limit import opts as limit_opts
 from oslo_log import log as logging
 from oslo_middleware import cors
 from oslo_policy import opts as policy_opts
@@ -41,11 +42,12 @@ host is claimed.
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:
-    """Register every option of ours, and oslo.db's and oslo.log's."""
+    """Register every option of ours, and those of libraries that we use."""
     conf.register_opts(DEFAULT_OPTS)
     for module in _MODULES:
         module.register_opts(conf)
     db_options.set_defaults(conf)
+    limit_opts.register_opts(conf)
     if 'debug' not in conf:
         logging.register_options(conf)
 

@@ -268,6 +268,18 @@ def exists(ctx: context.RequestContext, uuid: str) -> bool:
 
 
 @engine.reader
+def count_held(ctx: context.RequestContext, project_id: str) -> int:
+    """How many handles a project holds, through either door."""
+    held = (
+        sa.select(sa.func.count())
+        .select_from(models.AttachHandle)
+        .join(_CLAIM, _CLAIM.id == models.AttachHandle.claim_id)
+        .where(_CLAIM.project_id == project_id)
+    )
+    return int(ctx.session.execute(held).scalar_one())
+
+
+@engine.reader
 def list_page(
     ctx: context.RequestContext,
     *,
