@@ -25,13 +25,17 @@ _SETTINGS: Mapping[str, Mapping[str, Any]] = {
 
 
 class KeystoneTest(base.BaseTestCase):
-    """*self.url* is the API's, without a slash at its end."""
+    """*self.url* is the API's, without a slash at its end.
+
+    :cvar seconds: See the fixture.
+    """
 
     url: str
+    seconds: ClassVar[int | None] = None
 
     def setUp(self) -> None:
         super().setUp()
-        self.keystone = self.useFixture(keystone.Keystone())
+        self.keystone = self.useFixture(keystone.Keystone(self.seconds))
 
     def ask(
         self,

@@ -1,9 +1,12 @@
 """Who a caller is, by a real Keystone's word."""
 
+import time
+
 import requests
+from keystoneauth1 import session
+from keystoneauth1.identity import v3
 
 from cyborg_fpga import context
-from tests.fixtures import keystone
 from tests.functional.keystone import base
 
 
@@ -61,7 +64,7 @@ class TestContext(base.ServedTest):
                 'authentication.',
             }
         }
-        ended = self.new_token('member')
+        ended = self.keystone.new_token('member')
         self.keystone.ask(
             'DELETE', '/auth/tokens', headers={'X-Subject-Token': ended}
         )
@@ -109,25 +112,6 @@ class TestContext(base.ServedTest):
         self.assertEqual(401, answer.status_code)
         self.assertEqual([], self.api.conductor.calls)
 
-    def new_token(self, persona):
-        """One that the API has not seen."""
-        who = {'name': persona, 'password': persona}
-        user = {**who, 'domain': {'id': 'default'}}
-        project = keystone.PERSONAS[persona].project
-        return self.login(
-            {'methods': ['password'], 'password': {'user': user}},
-            scope={'project': {'name': project, 'domain': {'id': 'default'}}},
-        )
-
-    def login(self, identity, **auth):
-        answer = requests.post(
-            f'{self.keystone.url}/auth/tokens',
-            json={'auth': {'identity': identity, **auth}},
-            timeout=60,
-        )
-        self.assertEqual(201, answer.status_code, answer.text)
-        return answer.headers['X-Subject-Token']
-
     def limited_token(self, *rules):
         """A member's, of a credential that is good for these URLs only."""
         (user,) = self.keystone.ask('GET', '/users?name=member')
@@ -138,9 +122,31 @@ class TestContext(base.ServedTest):
             headers={'X-Auth-Token': self.keystone.token('member')},
             timeout=60,
         ).json()['application_credential']
-        return self.login(
-            {
-                'methods': ['application_credential'],
-                'application_credential': {'id': made['id'], 'secret': 'x'},
-            }
+        plugin = v3.ApplicationCredential(
+            self.keystone.url,
+            application_credential_id=made['id'],
+            application_credential_secret='x',
         )
+        return plugin.get_token(session.Session())
+
+
+class TestExpiry(base.ServedTest):
+    seconds = 5
+
+    def test_what_ran_out_is_good_with_a_services_token(self):
+        # A server takes longer to build than its user's token lasts.
+        token = self.keystone.new_token('member')
+        self.until(401, token)
+        self.until(200, token, 'nova')
+        self.until(401, token, 'admin')
+
+    def until(self, status, token, service=None):
+        """Ask until that is the answer; the service's token is a new one."""
+        end, found = time.monotonic() + 60, None
+        while found != status:
+            self.assertLess(time.monotonic(), end, found)
+            headers = {'X-Auth-Token': token}
+            if service is not None:
+                fresh = self.keystone.new_token(service)
+                headers['X-Service-Token'] = fresh
+            found = self.ask('GET', '/v2/claims', headers=headers).status_code
