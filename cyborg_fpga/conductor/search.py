@@ -18,7 +18,7 @@ from cyborg_fpga.db import bitstreams
 from cyborg_fpga.db import deployables
 
 # Deployables looked at for a claim of one: more than can be lost to others
-# at the same time.
+# at the same time. Where none of them is for the claim, ever more.
 _ENOUGH = 8
 
 # Lost races for one deployable after which it is left alone.
@@ -85,9 +85,9 @@ class Search:
                 types=self._types,
                 level=self._level,
             )
-            if pick is not None or not there_is_more:
+            if pick is not None or self._limit is None or not there_is_more:
                 return pick
-            self._limit = None
+            self._limit *= _ENOUGH
 
     def lost(self, pick: choice.Pick, reason: errors.FPGAError) -> None:
         """Somebody else was faster."""

@@ -22,10 +22,16 @@ _QUERY = (
     .join(models.Host, models.Host.id == models.Deployable.host_id)
 )
 _OTHER = orm.aliased(models.Deployable)
-_FREE = sa.select(models.AttachHandle.id).where(
-    models.AttachHandle.deployable_id == models.Deployable.id,
-    models.AttachHandle.claim_id.is_(None),
-    models.AttachHandle.present.is_(True),
+# Not EXISTS: MariaDB would read all handles there are before the first region.
+_FREE = (
+    sa.select(models.AttachHandle.id)
+    .where(
+        models.AttachHandle.deployable_id == models.Deployable.id,
+        models.AttachHandle.claim_id.is_(None),
+        models.AttachHandle.present.is_(True),
+    )
+    .limit(1)
+    .scalar_subquery()
 )
 _CLAIMABLE = (
     _QUERY.where(models.Host.up.is_(True))
@@ -34,7 +40,7 @@ _CLAIMABLE = (
     .where(models.Device.health.in_(['ok', 'suspect']))
     .where(models.Deployable.state == model.DeployableState.IDLE.value)
     .where(models.Deployable.wipe_pending.is_(False))
-    .where(_FREE.exists())
+    .where(_FREE.is_not(None))
 )
 # Columns and not rows of the mapper: a card has many handles, and a claim
 # looks at many cards.
@@ -120,7 +126,7 @@ def wipes_pending(ctx: context.RequestContext) -> list[nouns.Deployable]:
     )
     return _load(
         ctx,
-        _QUERY.where(models.Deployable.wipe_pending.is_(True))
+        _QUERY.where(models.Deployable.wipe_pending == sa.true())
         .where(models.Deployable.state == model.DeployableState.IDLE.value)
         .where(models.Device.health.in_(['ok', 'suspect']))
         .where(models.Host.up.is_(True))
@@ -149,6 +155,9 @@ def claimable(
     query = _CLAIMABLE.limit(limit)
     if hostname is not None:
         query = query.where(models.Host.hostname == hostname)
+    else:
+        # MariaDB would sort all cards of all hosts to find the first few.
+        query = query.prefix_with('STRAIGHT_JOIN', dialect='mysql')
     if resource_class is not None:
         query = query.where(models.Deployable.resource_class == resource_class)
     if wishes:

@@ -97,6 +97,12 @@ class Deployable(_Row, Base):
     __tablename__ = 'deployables'
     __table_args__: Any = (
         sa.UniqueConstraint('host_id', 'name'),
+        # What a claim takes is the least recently used of a class.
+        sa.Index(
+            'ix_deployables_resource_class_last_used',
+            'resource_class',
+            'last_used',
+        ),
         _MYSQL,
     )
     host_id: orm.Mapped[int] = orm.mapped_column(sa.ForeignKey('hosts.id'))
@@ -114,12 +120,14 @@ class Deployable(_Row, Base):
     )
     state: orm.Mapped[str] = orm.mapped_column(sa.String(16), default='idle')
     function_id: orm.Mapped[str | None] = orm.mapped_column(sa.String(64))
-    bitstream_id: orm.Mapped[str | None] = orm.mapped_column(sa.String(36))
+    bitstream_id: orm.Mapped[str | None] = orm.mapped_column(
+        sa.String(36), index=True
+    )
     bitstream_private: orm.Mapped[bool] = orm.mapped_column(
         sa.Boolean, default=False
     )
     wipe_pending: orm.Mapped[bool] = orm.mapped_column(
-        sa.Boolean, default=False
+        sa.Boolean, default=False, index=True
     )
     wipe_levels: orm.Mapped[str] = orm.mapped_column(sa.String(64), default='')
     fence: orm.Mapped[int] = orm.mapped_column(sa.BigInteger, default=0)

@@ -226,15 +226,33 @@ def upgrade() -> None:
         mysql_engine='InnoDB',
     )
     op.create_index(
+        op.f('ix_deployables_bitstream_id'),
+        'deployables',
+        ['bitstream_id'],
+        unique=False,
+    )
+    op.create_index(
         op.f('ix_deployables_device_id'),
         'deployables',
         ['device_id'],
         unique=False,
     )
     op.create_index(
+        'ix_deployables_resource_class_last_used',
+        'deployables',
+        ['resource_class', 'last_used'],
+        unique=False,
+    )
+    op.create_index(
         op.f('ix_deployables_rp_uuid'),
         'deployables',
         ['rp_uuid'],
+        unique=False,
+    )
+    op.create_index(
+        op.f('ix_deployables_wipe_pending'),
+        'deployables',
+        ['wipe_pending'],
         unique=False,
     )
     op.create_table(
