@@ -7,7 +7,9 @@ from typing import Any
 from cyborg_fpga import context
 from cyborg_fpga import model
 from cyborg_fpga import nouns
+from cyborg_fpga.db import arqs
 from cyborg_fpga.db import attributes
+from cyborg_fpga.db import bindings
 from cyborg_fpga.db import bitstreams
 from cyborg_fpga.db import claims
 from cyborg_fpga.db import device_profiles
@@ -16,6 +18,7 @@ from cyborg_fpga.db import outcomes
 from cyborg_fpga.db import reports
 from cyborg_fpga.db import reservations
 from cyborg_fpga.db import turns
+from cyborg_fpga.db import unbindings
 
 Context = context.RequestContext
 
@@ -119,3 +122,34 @@ def give_trait(ctx: Context, deployable: int, uuid: str, value: str) -> None:
     attributes.create(
         ctx, uuid, deployable=deployable, key='trait', value=value
     )
+
+
+def bind_arqs(
+    ctx: Context, places: Mapping[str, int], instance_uuid: str
+) -> str:
+    """Bind ARQs to deployables (row ids)."""
+    bindings.bind(
+        ctx,
+        {
+            uuid: bindings.Place(
+                region_id=region_id,
+                rp_uuid='provider',
+                resource_class='CLASS',
+                image_uuid=None,
+            )
+            for uuid, region_id in places.items()
+        },
+        instance_uuid=instance_uuid,
+        project_id=None,
+        owner='me',
+        lease=60,
+    )
+    return instance_uuid
+
+
+def delete_arqs(ctx: Context, uuids: Sequence[str]) -> int:
+    return len(unbindings.delete(ctx, uuids, bound=True).uuids)
+
+
+def take_events(ctx: Context) -> list[str]:
+    return [e.arq_uuid for e in arqs.take_events(ctx, 100, 60)]
