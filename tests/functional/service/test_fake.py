@@ -5,6 +5,7 @@ import uuid
 from cyborg_fpga.drivers import fake
 from tests.fixtures import inprocess
 from tests.functional.service import base
+from tests.functional.service import novas
 
 OURS = 'CUSTOM_FPGA_FAKE_VF'
 
@@ -78,6 +79,28 @@ class TestFake(FakeTest):
             400, self.service.ask(image_uuid=image, resource_class='FPGA')
         )
         self.assertEqual('fpga.bitstream.does_not_fit', code)
+
+
+class TestNova(novas.NovaTest):
+    settings = FakeTest.settings
+
+    def test_a_server_gets_units_that_are_not_attached(self):
+        group = {
+            'resources:FPGA': '2',
+            'trait:CUSTOM_FAKE_DEVICE': 'required',
+        }
+        instance, arqs = self.boot(self.profile(group), 2, 'FPGA')
+        found = self.resolved(instance)
+        self.assertEqual({a['uuid'] for a in arqs}, {a['uuid'] for a in found})
+        for arq in found:
+            self.assertEqual('Bound', arq['state'])
+            self.assertEqual('TEST_PCI', arq['attach_handle_type'])
+            self.assertEqual('0c', arq['attach_handle_info']['bus'])
+        self.told(instance, 'completed', arqs)
+        path = f'/accelerator_requests?instance={instance}'
+        self.assertEqual(204, self.nova('DELETE', path).status_int)
+        self.service.rooms.release(instance)
+        self.assert_nothing_left()
 
 
 class TestOurClass(FakeTest):
