@@ -8,6 +8,7 @@ lets go of its allocation.
 
 import random
 import time
+from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -97,10 +98,14 @@ class Arqs:
                     raise
                 time.sleep(random.uniform(0, _PAUSE_SECONDS))  # noqa: S311
         killpoints.reached('arq_bound')
-        if not plan.cold and not foreign:
-            self._events.wake()
-            return []
-        return self._start(ctx, plan, foreign)
+        started = (
+            self._start(ctx, plan, foreign) if plan.cold or foreign else []
+        )
+        self._events.wake()
+        # The rest of a deployable cannot become anything else now: who is
+        # scheduled next must not be promised that.
+        self._tell_placement(ctx, plan.shared)
+        return started
 
     def _plan(
         self,
@@ -233,7 +238,6 @@ class Arqs:
         except errors.FPGAError:
             self._undo(ctx, plan)
             raise
-        self._events.wake()
         killpoints.reached('arq_settled')
         return list(started.values())
 
@@ -337,22 +341,24 @@ class Arqs:
     def _after(
         self, ctx: context.RequestContext, released: unbindings.Released
     ) -> None:
-        """Stop what nobody needs any more, and tell Placement. No errors:
-        it is recorded, and what cannot be done now is done later.
-        """
+        """Stop what nobody needs any more, and tell Placement."""
         if not released.hostnames:
             return
         killpoints.reached('arq_released')
-        try:
-            self._recall(ctx, released.uuids)
-            for hostname in released.hostnames:
+        self._recall(ctx, released.uuids)
+        self._tell_placement(ctx, released.hostnames)
+
+    def _tell_placement(
+        self, ctx: context.RequestContext, hostnames: Iterable[str]
+    ) -> None:
+        """Now if it can be; the reconciler finds what was not told."""
+        for hostname in hostnames:
+            try:
                 self._inventory.sync_host(ctx, hostname)
-        except errors.FPGAError as exc:
-            LOG.warning(
-                'Placement is told of %s later: %s',
-                ', '.join(released.hostnames),
-                exc.message,
-            )
+            except errors.FPGAError as exc:
+                LOG.warning(
+                    'Placement is told of %s later: %s', hostname, exc.message
+                )
 
     def _recall(
         self, ctx: context.RequestContext, uuids: Sequence[str]

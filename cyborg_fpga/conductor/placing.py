@@ -45,11 +45,13 @@ class Plan:
 
     :ivar images: What deployables (row id) must hold.
     :ivar cold: Those of them that must be programmed first.
+    :ivar shared: Hosts where something is left of one of the deployables.
     """
 
     places: dict[str, bindings.Place]
     images: dict[int, nouns.Bitstream]
     cold: frozenset[int]
+    shared: frozenset[str]
 
 
 def place(
@@ -88,7 +90,17 @@ def place(
         images.update(pick.images)
         cold |= pick.cold
         left = _without(left, pick)
-    return Plan(places=places, images=images, cold=frozenset(cold))
+    taken = {place.region_id for place in places.values()}
+    return Plan(
+        places=places,
+        images=images,
+        cold=frozenset(cold),
+        shared=frozenset(
+            region.hostname
+            for region in left
+            if region.id in taken and inventory.free_handles(region)
+        ),
+    )
 
 
 def _ease(

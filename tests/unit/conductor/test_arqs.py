@@ -173,6 +173,20 @@ class TestBind(ArqTest):
         self.assertEqual([State.READY] * 2, self.states(uuids))
         self.assertEqual(2, len(self.deliver()))
 
+    def test_placement_is_told_of_what_is_left_before_the_answer(self):
+        self.ask('report', report=self.shared_card().to_wire())
+        self.image()
+        self.manager._catalogue.cycle(self.ctx)
+        self.tell_placement()
+        kinds = 'CUSTOM_ACCELERATOR_CRYPTO'
+        self.assertIn(kinds, self.rooms.tree[self.shared().rp_name].traits)
+        uuids = self.request({'resources:CUSTOM_FPGA_INTEL_VF': '1'})
+        self.bind(uuids, arqs=dict.fromkeys(uuids, self.shared().rp_uuid))
+        self.assertNotIn(kinds, self.rooms.tree[self.shared().rp_name].traits)
+
+    def shared(self):
+        return next(r for r in self.regions() if len(r.handles) == 2)
+
     def test_statements_are_few_whatever_there_is(self):
         counts = set()
         cards = [f'0000:{number:02x}:00.0' for number in range(16, 24)]
