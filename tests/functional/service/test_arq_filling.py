@@ -14,10 +14,10 @@ cards:
      program_fixed: 0, program_rate: 1000000000}
   - {address: '0000:5e:00.0', family: PAC_A10,
      program_fixed: 0, program_rate: 1000000000}
-  - {address: '0000:86:00.0', family: PAC_D5005, serial: '00a1b2c3d4e5f600', vfs: 3,
-     program_fixed: 0, program_rate: 1000000000}
-  - {address: '0000:af:00.0', family: PAC_D5005, serial: '00a1b2c3d4e5f601', vfs: 2,
-     program_fixed: 0, program_rate: 1000000000}
+  - {address: '0000:86:00.0', family: PAC_D5005, vfs: 3,
+     serial: '00a1b2c3d4e5f600', program_fixed: 0, program_rate: 1000000000}
+  - {address: '0000:af:00.0', family: PAC_D5005, vfs: 2,
+     serial: '00a1b2c3d4e5f601', program_fixed: 0, program_rate: 1000000000}
 """
 _STEPS = 40
 _SEED = 20261121
