@@ -234,7 +234,7 @@ class Arq:
 
     :ivar group: Which group of the device profile it is of.
     :ivar device_rp_uuid: The provider that Nova took it from.
-    :ivar handle_uuid: With *address* and its card's *driver*, what it holds.
+    :ivar handle_uuid: With *address* and *kind*, what it holds.
     """
 
     uuid: str
@@ -247,7 +247,7 @@ class Arq:
     instance_uuid: str | None
     handle_uuid: str | None
     address: model.PciAddress | None
-    driver: str | None
+    kind: model.HandleKind | None
     created_at: str | None
     updated_at: str | None
 

@@ -107,12 +107,12 @@ class Needs:
             value = getattr(group, member)
             if value is not None:
                 return self._wish(column, value)
-        known = [
-            name
-            for name, _ in bitstreams.types(self._ctx, self._project_id)
+        known = (
+            bitstreams.types(self._ctx, self._project_id)
             if group.perhaps_types
-        ]
-        wanted = group.type_among(known)
+            else []
+        )
+        wanted = group.type_among([name for name, _ in known])
         if wanted is not None:
             return self._wish('type', wanted)
         function = _required_function(group.required)

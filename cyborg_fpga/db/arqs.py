@@ -21,7 +21,7 @@ from cyborg_fpga.db import device_profiles
 from cyborg_fpga.db import engine
 from cyborg_fpga.db import models
 
-_CLAIM, _HANDLE, _REGION = models.Claim, models.AttachHandle, models.Deployable
+_CLAIM, _HANDLE = models.Claim, models.AttachHandle
 NOVAS = _CLAIM.origin == model.Origin.NOVA.value
 _QUERY = (
     sa.select(
@@ -29,12 +29,10 @@ _QUERY = (
         models.Host.hostname,
         _HANDLE.uuid,
         _HANDLE.pci_address,
-        models.Device.driver,
+        _HANDLE.kind,
     )
     .outerjoin(models.Host, models.Host.id == _CLAIM.host_id)
     .outerjoin(_HANDLE, _HANDLE.claim_id == _CLAIM.id)
-    .outerjoin(_REGION, _REGION.id == _HANDLE.deployable_id)
-    .outerjoin(models.Device, models.Device.id == _REGION.device_id)
     .where(NOVAS)
 )
 _ENDS = (model.ClaimState.READY.value, model.ClaimState.FAILED.value)
@@ -299,7 +297,7 @@ def _arq(
     hostname: str | None,
     handle_uuid: str | None,
     address: str | None,
-    driver: str | None,
+    kind: str | None,
 ) -> nouns.Arq:
     return nouns.Arq(
         uuid=row.uuid,
@@ -312,7 +310,7 @@ def _arq(
         instance_uuid=row.instance_uuid,
         handle_uuid=handle_uuid,
         address=model.PciAddress.parse(address) if address else None,
-        driver=driver,
+        kind=model.HandleKind(kind) if kind else None,
         created_at=engine.iso(row.created_at),
         updated_at=engine.iso(row.updated_at),
     )

@@ -36,7 +36,6 @@ _RESOLVED = (
     model.ClaimState.FAILED,
     model.ClaimState.RELEASING,
 )
-_CARDS_OF_NOBODY = 'fake'
 
 
 class Arqs(handler.Controller):
@@ -239,7 +238,6 @@ def _list_page(ctx: Any, *, filters: Any, **how: Any) -> list[nouns.Arq]:
 
 def _shown(call: handler.Call, arq: nouns.Arq) -> dict[str, Any]:
     bound = arq.state is model.ClaimState.READY and arq.address is not None
-    kind = 'TEST_PCI' if arq.driver == _CARDS_OF_NOBODY else 'PCI'
     return {
         'uuid': arq.uuid,
         'state': _STATES[arq.state],
@@ -249,13 +247,18 @@ def _shown(call: handler.Call, arq: nouns.Arq) -> dict[str, Any]:
         'device_rp_uuid': arq.device_rp_uuid,
         'instance_uuid': arq.instance_uuid,
         'project_id': arq.project_id,
-        'attach_handle_type': kind if bound else '',
+        'attach_handle_type': _type(arq) if bound else '',
         'attach_handle_uuid': arq.handle_uuid if bound else None,
         'attach_handle_info': _info(arq) if bound else {},
         'created_at': arq.created_at,
         'updated_at': arq.updated_at,
         'links': call.self_link('accelerator_requests', arq.uuid),
     }
+
+
+def _type(arq: nouns.Arq) -> str:
+    test = arq.kind is model.HandleKind.TEST_PCI
+    return 'TEST_PCI' if test else 'PCI'
 
 
 def _info(arq: nouns.Arq) -> dict[str, str]:

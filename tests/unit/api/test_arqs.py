@@ -176,7 +176,9 @@ class TestRead(ArqTest):
     def test_of_a_card_that_is_none(self):
         uuid = self.bound()
         with engine.get_engine().begin() as connection:
-            connection.execute(sa.update(models.Device).values(driver='fake'))
+            connection.execute(
+                sa.update(models.AttachHandle).values(kind='TEST_PCI')
+            )
         arq = self.call('GET', f'{URL}/{uuid}').json
         self.assertEqual('TEST_PCI', arq['attach_handle_type'])
 
