@@ -331,11 +331,19 @@ class Arqs:
         claim: nouns.Claim,
         fault: tuple[str, str],
     ) -> None:
-        released = unbindings.fail(ctx, claim.uuid, fault, [claim.state])
+        released = unbindings.fail(
+            ctx,
+            claim.uuid,
+            fault,
+            [claim.state],
+            grace=self._conf.lease_seconds,
+        )
         if released.uuids:
             LOG.info('ARQ %s failed: %s', claim.uuid, fault[1])
-            # Nova lets go of its allocation when it hears of it.
+            # Nova lets go of its allocation when it hears of it: before that
+            # Placement must know.
             self._after(ctx, released)
+            arqs.hasten(ctx, claim.uuid)
             self._events.wake()
 
     def _after(

@@ -249,6 +249,18 @@ def take_events(
 
 
 @engine.writer
+def hasten(ctx: context.RequestContext, uuid: str) -> None:
+    """What is owed of an ARQ is due now."""
+    engine.change(
+        ctx,
+        sa.update(_CLAIM)
+        .where(_CLAIM.uuid == uuid)
+        .where(_CLAIM.event_due.is_not(None))
+        .values(event_due=clock.now()),
+    )
+
+
+@engine.writer
 def told(
     ctx: context.RequestContext, events: Sequence[nouns.BoundEvent]
 ) -> None:

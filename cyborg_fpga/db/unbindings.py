@@ -42,11 +42,14 @@ def fail(
     uuid: str,
     fault: tuple[str, str],
     states: Collection[model.ClaimState],
+    *,
+    grace: float = 0.0,
 ) -> Released:
     """It cannot have its card: it holds nothing, and Nova is owed that.
 
     :param fault: Code and message.
     :param states: Only from one of these.
+    :param grace: Seconds until that is due, unless ``arqs.hasten`` is called.
     """
     wanted = _CLAIM.state.in_([state.value for state in states])
     return _release(
@@ -56,7 +59,7 @@ def fail(
             'state': _State.FAILED.value,
             'fault_code': fault[0],
             'fault_message': fault[1],
-            'event_due': clock.now(),
+            'event_due': clock.now() + grace,
         },
     )
 

@@ -402,6 +402,14 @@ class TestEnds(ArqTest):
         # Before Nova lets go of its allocation.
         self.assertEqual(1, self.rooms.reserved)
 
+    def test_nova_is_told_of_a_failure_after_placement(self):
+        told = []
+        self.rooms.before['sync_tree'] = lambda: told.extend(self.deliver())
+        self.failed()
+        self.assertIn('sync_tree', self.methods())
+        self.assertEqual([], told)
+        self.assertEqual(1, len(self.deliver()))
+
     def test_what_it_used_is_wiped_before_it_is_offered(self):
         uuids = self.request(self.group(2))
         self.bind(uuids)

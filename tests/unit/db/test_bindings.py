@@ -1,13 +1,19 @@
 """What a bind changes beside the claims that it makes."""
 
+import sqlalchemy as sa
+from sqlalchemy import event
+
+from cyborg_fpga import errors
 from cyborg_fpga.db import arqs
 from cyborg_fpga.db import bindings
 from cyborg_fpga.db import device_profiles
+from cyborg_fpga.db import engine
 from cyborg_fpga.db import hosts
+from cyborg_fpga.db import models
 from tests.unit.db import base
 
 
-class TestPlacement(base.DatabaseTest):
+class BindingTest(base.DatabaseTest):
     def setUp(self):
         super().setUp()
         self.store(
@@ -36,9 +42,72 @@ class TestPlacement(base.DatabaseTest):
             owner='me',
             lease=30,
         )
+        return arq.uuid
 
+
+class TestPlacement(BindingTest):
     def test_placement_is_told_of_what_is_left_of_a_deployable(self):
         self.bind(self.whole)
         self.assertEqual([], hosts.stale(self.ctx))
         self.bind(self.shared)
         self.assertEqual([base.HOST], hosts.stale(self.ctx))
+
+
+class TestGuards(BindingTest):
+    def test_handle_taken_behind_our_back_is_not_taken_again(self):
+        """Somebody who does not lock takes it between look and swap."""
+        other = self.row(models.Claim, uuid=self.bind(self.whole))['id']
+        swaps = []
+
+        def steal(connection, cursor, statement, *rest):
+            if not statement.startswith('UPDATE attach_handles'):
+                return
+            swaps.append(statement)
+            if len(swaps) == 1:
+                cursor.execute(f'UPDATE attach_handles SET claim_id = {other}')
+
+        target = engine.get_engine()
+        event.listen(target, 'before_cursor_execute', steal)
+        self.addCleanup(event.remove, target, 'before_cursor_execute', steal)
+        uuid = self.bind(self.shared)
+        # The first attempt found itself robbed and was rolled back.
+        self.assertEqual(2, len(swaps))
+        self.assertIsNotNone(arqs.get(self.ctx, uuid).address)
+
+    def test_arqs_are_locked_first_then_cards_then_deployables(self):
+        with self.statements() as seen:
+            self.bind(self.shared)
+        places = base.order(
+            seen[seen.index(next(s for s in seen if 'INSERT' in s)) + 2:],
+            'SELECT claims',
+            'SELECT devices',
+            'SELECT deployables',
+            'SELECT attach_handles',
+            'UPDATE claims',
+            'UPDATE attach_handles',
+        )  # fmt: skip
+        self.assertEqual(sorted(places), places)
+
+    def test_function_and_its_virtual_ones_are_never_bound_together(self):
+        shared = models.AttachHandle.deployable_id == self.shared.id
+        first = self.shared.handles[0].uuid
+        self.change(
+            models.AttachHandle,
+            sa.and_(shared, models.AttachHandle.uuid == first),
+            kind='PF',
+        )
+        self.bind(self.shared)
+        self.assertRaises(errors.NoCapacity, self.bind, self.shared)
+
+    def test_what_holds_a_projects_own_function_is_for_that_project(self):
+        self.change(
+            models.Deployable,
+            models.Deployable.id == self.shared.id,
+            bitstream_private=True,
+        )
+        self.reserve(self.shared, project_id='other')
+        self.assertRaises(errors.NoCapacity, self.bind, self.shared)
+
+    def test_nobody_joins_what_may_be_programmed_just_now(self):
+        self.reserve(self.shared, image_uuid=base.new_uuid())
+        self.assertRaises(errors.NoCapacity, self.bind, self.shared)
