@@ -16,7 +16,7 @@ from tests.functional.service import base
 GROUPS = [{'resources:FPGA': '1', 'trait:CUSTOM_FPGA_INTEL': 'required'}]
 
 
-class TestSDK(base.ServiceTest):
+class SDKTest(base.ServiceTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -41,6 +41,8 @@ class TestSDK(base.ServiceTest):
         self.addCleanup(cloud.close)
         return cloud.accelerator
 
+
+class TestSDK(SDKTest):
     def profile(self, name='crypto', **attrs):
         made = self.sdk.create_device_profile(
             name=name, groups=GROUPS, **attrs
