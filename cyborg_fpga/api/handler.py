@@ -22,6 +22,7 @@ from cyborg_fpga import context
 from cyborg_fpga import errors
 from cyborg_fpga import policy
 from cyborg_fpga.api import auth
+from cyborg_fpga.api import filters
 from cyborg_fpga.api.schemas import parts
 from cyborg_fpga.rpc import conductor
 
@@ -130,6 +131,7 @@ class Spec:
     """What a route takes and gives; tests read it too."""
 
     query: parts.Schema
+    cyborg_filters: bool
     body: parts.Versions | None
     answers: Answers
 
@@ -142,6 +144,7 @@ def expose(
     *,
     answers: Answers,
     query: parts.Schema = parts.NO_QUERY,
+    cyborg_filters: bool = False,
     body: parts.Versions | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Publish a controller's method.
@@ -149,9 +152,15 @@ def expose(
     :param answers: Schema of the body by status; the usual status first,
         None where there is no body.
     :param query: Schema of the query string.
+    :param cyborg_filters: It may also be written as :mod:`filters` reads it.
     :param body: Schemas of the JSON body; None: no body is read.
     """
-    spec = Spec(query=query, body=body, answers=answers)
+    spec = Spec(
+        query=query,
+        cyborg_filters=cyborg_filters,
+        body=body,
+        answers=answers,
+    )
 
     def decorate(func: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(func)
@@ -214,22 +223,26 @@ def _read(req: webob.Request, spec: Spec, services: Services) -> Call:
         services=services,
         ctx=context.RequestContext.from_environ(req.environ),
         minor=minor,
-        query=_query(req, spec.query),
+        query=_query(req, spec),
         body=None if spec.body is None else _body(req, spec.body, minor),
         base_url=base_url,
         path_url=base_url + req.path_info.rstrip('/'),
     )
 
 
-def _query(req: webob.Request, schema: parts.Schema) -> dict[str, str]:
+def _query(req: webob.Request, spec: Spec) -> dict[str, str]:
     given: dict[str, str] = {}
-    for name, value in req.GET.items():
-        if name not in schema['properties']:
+    properties = spec.query['properties']
+    pairs: filters.Pairs = req.GET.items()
+    if spec.cyborg_filters:
+        pairs = filters.plain(pairs, properties)
+    for name, value in pairs:
+        if name not in properties:
             raise errors.InvalidInput(f'Unknown argument: "{name[:64]}"')
         if name in given:
             raise errors.InvalidInput(f'Argument given twice: "{name}"')
         given[name] = value
-    checked: dict[str, str] = _check(given, schema)
+    checked: dict[str, str] = _check(given, spec.query)
     return checked
 
 

@@ -74,7 +74,7 @@ def stamp(req: webob.Request, response: webob.Response) -> None:
     response.headers['OpenStack-API-Minimum-Version'] = MIN
     response.headers['OpenStack-API-Maximum-Version'] = MAX
     minor = req.environ.get(_ENVIRON)
-    if minor is not None and response.status_int < 400:
+    if minor is not None:
         response.headers[HEADER] = f'{SERVICE_TYPE} {MAJOR}.{minor}'
 
 

@@ -19,10 +19,10 @@ REGION = 'fa4e' * 8
 
 _BLANK = '0' * 32
 _DEPLOYABLE = f'{ADDRESS}/region0'
+# The first function is the card's own.
 _HANDLES = tuple(
-    model.PciAddress.parse(f'0000:0c:0{device}.{function}')
-    for device in range(2)
-    for function in range(8)
+    model.PciAddress.parse(f'0000:0c:0{number // 8}.{number % 8}')
+    for number in range(1, 17)
 )
 
 

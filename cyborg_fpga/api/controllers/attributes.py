@@ -54,7 +54,7 @@ class Attributes(handler.Controller):
     @handler.expose(answers={204: None})
     def delete(self, call: handler.Call, uuid: str) -> None:
         call.authorize(policies.DELETE)
-        attributes.delete(call.ctx, handler.required_uuid(uuid))
+        attributes.delete(call.ctx, handler.known_uuid('attribute', uuid))
 
 
 def _ident(given: int | str) -> int | str:

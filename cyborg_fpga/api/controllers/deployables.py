@@ -17,7 +17,11 @@ from cyborg_fpga.policies import deployables as policies
 
 
 class Deployables(handler.Controller):
-    @handler.expose(query=schema.QUERY, answers={200: schema.DEPLOYABLES})
+    @handler.expose(
+        query=schema.QUERY,
+        cyborg_filters=True,
+        answers={200: schema.DEPLOYABLES},
+    )
     def index(self, call: handler.Call) -> dict[str, Any]:
         call.authorize(policies.GET_ALL)
         facts: dict[int, list[attributes.Fact]] = {}

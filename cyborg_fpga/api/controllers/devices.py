@@ -17,7 +17,11 @@ _STATUS_SINCE = 3
 
 
 class Devices(handler.Controller):
-    @handler.expose(query=schema.QUERY, answers={200: schema.DEVICES})
+    @handler.expose(
+        query=schema.QUERY,
+        cyborg_filters=True,
+        answers={200: schema.DEVICES},
+    )
     def index(self, call: handler.Call) -> dict[str, Any]:
         call.authorize(policies.GET_ALL)
         return paging.page(call, 'devices', devices.list_page, _shown)

@@ -109,7 +109,7 @@ class TestAttributes(base.ApiTest):
         answer = self.call('DELETE', url)
         self.assertEqual((204, b''), (answer.status_int, answer.body))
         self.refused(404, 'DELETE', url)
-        self.refused(400, 'DELETE', f'{URL}/xx')
+        self.refused(404, 'DELETE', f'{URL}/xx')
 
     def test_what_follows_from_records_stays(self):
         uuid = self.listed(member='uuid')[0]

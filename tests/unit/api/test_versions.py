@@ -115,8 +115,14 @@ class TestMicroversions(base.ApiTest):
             self.assertEqual('2.0', headers['OpenStack-API-Minimum-Version'])
             self.assertEqual('2.3', headers['OpenStack-API-Maximum-Version'])
             self.assertIn(HEADER, headers['Vary'])
-            self.assertEqual(status == 200, HEADER in headers)
+            self.assertEqual('accelerator 2.0', headers[HEADER])
         refused = self.ask('accelerator 9.0').headers
         self.assertEqual(
             versions.MAX, refused['OpenStack-API-Maximum-Version']
         )
+        self.assertNotIn(HEADER, refused)
+
+    def test_a_refusal_tells_the_version_it_is_in(self):
+        answer = self.ask('accelerator 2.1', '/v2/devices?colour=red')
+        self.assertEqual(400, answer.status_int)
+        self.assertEqual('accelerator 2.1', answer.headers[HEADER])

@@ -34,7 +34,11 @@ class TestFake(base.BaseTestCase):
         self.assertEqual('0000:0c:00.0', str(self.card.pci_address))
         self.assertEqual('0xABCD', self.card.vendor)
         self.assertEqual(('CUSTOM_FAKE_DEVICE',), self.card.traits)
-        self.assertEqual(16, len(set(self.region.handles)))
+        handles = [str(handle) for handle in self.region.handles]
+        self.assertEqual(16, len(set(handles)))
+        # As Cyborg has them: the first function is the card's.
+        self.assertEqual('0000:0c:00.1', handles[0])
+        self.assertEqual('0000:0c:02.0', handles[-1])
         self.assertEqual(model.HandleKind.TEST_PCI, self.region.handle_kind)
 
     def test_what_is_loaded_is_read_back_until_it_is_cleared(self):
