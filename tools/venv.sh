@@ -92,3 +92,31 @@ venv_make() (
             --no-build-isolation -e "$root[$extras]" &&
         printf '%s\n' "$stamp" >"$dir/stamp"
 )
+
+# venv_other ROOT DIR CONSTRAINTS REQUIREMENT
+#
+# Makes DIR hold a program of others, which must not come near ours.
+venv_other() (
+    local root=$1 dir=$2 constraints=$3 requirement=$4
+    local python stamp
+    python=$(venv_python) || exit 1
+    exec 9>"$dir.lock"
+    if command -v flock >/dev/null; then
+        flock 9
+    fi
+    stamp=$({
+        printf '%s\n' "$root" "$requirement"
+        "$python" -c 'import sys; print(sys.version, sys.base_prefix)'
+        cat "$constraints"
+    } | sha256sum)
+    if [ -x "$dir/bin/python" ] && "$dir/bin/python" -c '' 2>/dev/null; then
+        [ "$stamp" = "$(cat "$dir/stamp" 2>/dev/null)" ] && exit 0
+    fi
+    rm -rf "$dir"
+    "$python" -m venv "$dir" >&2 &&
+        venv_pip "$dir" -c "$constraints" "$requirement" &&
+        printf '%s\n' "$stamp" >"$dir/stamp" && exit 0
+    # What is half there must not be taken for it.
+    rm -rf "$dir"
+    exit 1
+)
