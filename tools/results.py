@@ -11,8 +11,8 @@ import sys
 import subunit
 import testtools
 
-# Of each detail, the end: what a test says comes last, and a log is long.
-_LINES = 60
+# Of each detail, the end: a log is long, and so may be what keeps ours.
+_LINES = 25
 
 
 def _reason(test):
@@ -23,10 +23,14 @@ def _reason(test):
 def _story(test):
     yield f'{test["id"]}: {test["status"]}'
     for name, detail in sorted(test['details'].items()):
-        lines = detail.as_text().strip().splitlines()
+        lines = [
+            line
+            for line in detail.as_text().strip().splitlines()
+            if ' DEBUG ' not in line and ' INFO ' not in line
+        ]
         if lines:
             yield f'  -- {name}'
-            yield from (f'  {line}' for line in lines[-_LINES:])
+            yield from (f'  {line[:300]}' for line in lines[-_LINES:])
     yield ''
 
 

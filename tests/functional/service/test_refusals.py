@@ -211,10 +211,10 @@ class TestImages(RefusalTest):
         self.service.until(
             'the catalogue has it',
             lambda: (
+                # Between its creation and its data it is listed, but empty.
                 self.service.call(
                     'GET', f'/bitstreams/{image}', token=inprocess.MALLORY
-                ).status_int
-                == 200
+                ).json.get('usable')
             ),
         )
         self.refuse(409, 'fpga.no_capacity', type=self.service.type)

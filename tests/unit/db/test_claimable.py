@@ -1,7 +1,6 @@
 """In which order deployables are offered to a claim."""
 
 from cyborg_fpga.db import deployables
-from cyborg_fpga.db import engine
 from cyborg_fpga.db import models
 from tests.unit.db import base
 from tests.unit.db import test_bitstreams
@@ -74,15 +73,3 @@ class TestOrder(base.DatabaseTest):
     def test_what_is_made_for_another_region_is_not_asked_for(self):
         other = test_bitstreams._image(region_id='b' * 32)
         self.assertEqual([], self.order(wishes=[other]))
-
-    def test_a_large_cloud_is_neither_read_nor_sorted_for_it(self):
-        with self.statements() as seen:
-            self.order(resource_class='CUSTOM_FPGA_INTEL_PF', limit=1)
-        with engine.get_engine().connect() as connection:
-            plan = connection.exec_driver_sql(
-                f'EXPLAIN QUERY PLAN {seen[0]}', ('x',) * seen[0].count('?')
-            )
-            steps = [row.detail for row in plan]
-        self.assertEqual(
-            [], [step for step in steps if 'SCAN' in step or 'TEMP' in step]
-        )
