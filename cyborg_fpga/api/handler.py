@@ -294,6 +294,9 @@ def _check(data: Any, schema: parts.Schema) -> Any:
 def _sentence(error: jsonschema.ValidationError) -> str:
     where = '.'.join(str(part) for part in error.absolute_path)
     said = error.message
+    rule: Any = error.schema
+    if error.validator == 'pattern' and 'description' in rule:
+        said = f'must be {rule["description"]}, not {error.instance!r}'
     if len(said) > _MESSAGE_LENGTH:
         said = f'{said[:_MESSAGE_LENGTH]}…'
     return f'{where}: {said}' if where else said

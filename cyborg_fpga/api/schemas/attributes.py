@@ -2,7 +2,11 @@
 
 from cyborg_fpga.api.schemas import parts
 
-_KEY: parts.Schema = {'type': 'string', 'pattern': r'^[ -~]{1,255}\Z'}
+_KEY: parts.Schema = {
+    'type': 'string',
+    'pattern': r'^[ -~]{1,255}\Z',
+    'description': '1 to 255 printable ASCII characters',
+}
 
 QUERY = parts.page_query(
     sort_keys=('created_at', 'uuid', 'deployable_id', 'key'),

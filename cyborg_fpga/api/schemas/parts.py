@@ -1,6 +1,8 @@
 r"""Pieces that several schemas share.
 
 Patterns end in ``\Z``: in Python ``$`` also matches before a last newline.
+What a caller can get wrong has a ``description``, which is what he is told
+instead of the pattern.
 """
 
 from collections.abc import Iterable
@@ -20,9 +22,21 @@ TIME_OR_NULL: Schema = {
     'pattern': r'^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00\Z',
 }
 #: Names: of hosts, bitstreams, classes. Printable ASCII.
-NAME: Schema = {'type': 'string', 'pattern': r'^[!-~]{1,255}\Z'}
-TYPE: Schema = {'type': 'string', 'pattern': r'^[a-z0-9_]{1,32}\Z'}
-TRAIT: Schema = {'type': 'string', 'pattern': r'^[A-Z0-9_]{1,255}\Z'}
+NAME: Schema = {
+    'type': 'string',
+    'pattern': r'^[!-~]{1,255}\Z',
+    'description': '1 to 255 printable ASCII characters without spaces',
+}
+TYPE: Schema = {
+    'type': 'string',
+    'pattern': r'^[a-z0-9_]{1,32}\Z',
+    'description': '1 to 32 lower-case letters, digits and underscores',
+}
+TRAIT: Schema = {
+    'type': 'string',
+    'pattern': r'^[A-Z0-9_]{1,255}\Z',
+    'description': '1 to 255 upper-case letters, digits and underscores',
+}
 PCI_ADDRESS: Schema = {
     'type': 'string',
     'pattern': r'^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]\Z',
@@ -87,7 +101,11 @@ def page_query(
     """
     return query(
         {
-            'limit': {'type': 'string', 'pattern': r'^[1-9][0-9]{0,8}\Z'},
+            'limit': {
+                'type': 'string',
+                'pattern': r'^[1-9][0-9]{0,8}\Z',
+                'description': 'a number from 1 to 999999999',
+            },
             'marker': UUID,
             'sort_key': {'enum': sorted(sort_keys)},
             'sort_dir': {'enum': ['asc', 'desc']},

@@ -138,6 +138,23 @@ class TestCreate(base.ApiTest):
                 self.assertIn(word, inner['faultstring'])
         self.assertEqual([], self.conductor.calls)
 
+    def test_what_a_value_must_be_is_said_in_words(self):
+        for member, value, words in (
+            ('type', 'CRYPTO!', 'lower-case letters'),
+            ('hostname', '', '1 to 255 printable ASCII characters'),
+            ('resource_class', 'pf', 'upper-case letters'),
+        ):
+            with self.subTest(member):
+                _, sentence = self.refused(
+                    400, 'POST', '/v2/claims', body={member: value}
+                )
+                self.assertIn(f'{member}: must be ', sentence)
+                self.assertIn(words, sentence)
+                self.assertIn(f'not {value!r}', sentence)
+        for url in '/v2/claims?limit=0', '/v2/claims?limit=-1':
+            _, sentence = self.refused(400, 'GET', url)
+            self.assertIn('a number from 1', sentence)
+
     def test_a_long_value_is_not_repeated_whole(self):
         _, sentence = self.refused(
             400, 'POST', '/v2/claims', body={'type': 'x' * 100000}
