@@ -128,17 +128,18 @@ class Demo(demo_stage.Stage):
             claim = self._alice.get('/claims')['claims'][0]
             self._check_programmed(claim, self._image['crypto'], CRYPTO)
         with self._step('Placement shows the allocation and the function'):
+            allocated = self._room.allocated(claim['uuid'])
             self._check(
-                self._room.allocated(claim['uuid']) == {PF: 1},
-                'the allocation is not one of the pool',
+                allocated == {PF: 1}, 'the allocation is not one of the pool'
             )
+            for name, amount in allocated.items():
+                self._say(f'the claim holds {amount} {name}')
+            loaded = f'CUSTOM_FPGA_FUNCTION_ID_INTEL_{CRYPTO.upper()}'
             self._until(
                 'the function is a trait of the pool',
-                lambda: (
-                    f'CUSTOM_FPGA_FUNCTION_ID_INTEL_{CRYPTO.upper()}'
-                    in self._traits(PF)
-                ),
+                lambda: loaded in self._traits(PF),
             )
+            self._say(f'the pool has the trait {loaded}')
         with self._step('her guest leaves a secret on the card; released'):
             address = claim['addresses'][0]
             self._cards.write_memory(address, 0, demo_stage.SECRET)
