@@ -2,14 +2,21 @@
 
 The first line is ``PASSED FAILED SKIPPED``; then one line per reason for
 which tests were skipped, with the classes. How the failed ones failed goes
-into the file that is named as the argument, if there is one.
+into the file that is the first argument, if there is one; into the second,
+if there is one, a regular expression per line by which stestr finds what to
+run again: empty where something failed that must not fail once.
 """
 
 import collections
+import re
 import sys
 
 import subunit
 import testtools
+
+# Who plays races often has found one when it fails once.
+_ONCE = 'tests.functional.db.'
+_AGAIN = 3
 
 # Of each detail, the end: a log is long, and so may be what keeps ours.
 _LINES = 25
@@ -34,7 +41,18 @@ def _story(test):
     yield ''
 
 
+def _again(failed):
+    if len(failed) > _AGAIN or any(_ONCE in ident for ident in failed):
+        return
+    for ident in failed:
+        # What failed for a whole class carries the name of the class.
+        whole = re.fullmatch(r'setUpClass \((.+)\)', ident)
+        name = f'{whole[1]}.' if whole else ident
+        yield f'^{re.escape(name)}' + ('' if whole else '$')
+
+
 def main():
+    failed = []
     stories = []
     counts = collections.Counter()
     skipped = collections.defaultdict(set)
@@ -49,6 +67,7 @@ def main():
         elif test['status'] != 'exists':
             # A test that never ended counts too: its process died.
             counts['failed'] += 1
+            failed.append(test['id'])
             stories.extend(_story(test))
 
     result = testtools.StreamToDict(seen)
@@ -60,9 +79,11 @@ def main():
     print(counts['passed'], counts['failed'], counts['skipped'])
     for reason, names in sorted(skipped.items()):
         print(f'{", ".join(sorted(names))}: {reason}')
-    if len(sys.argv) > 1:
-        with open(sys.argv[1], 'w', encoding='utf-8') as out:
-            out.writelines(f'{line}\n' for line in stories)
+    for path, lines in zip(
+        sys.argv[1:], (stories, _again(failed)), strict=False
+    ):
+        with open(path, 'w', encoding='utf-8') as out:
+            out.writelines(f'{line}\n' for line in lines)
 
 
 if __name__ == '__main__':
