@@ -3,6 +3,7 @@
 import pathlib
 import socket
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import oslo_messaging as messaging
@@ -16,9 +17,12 @@ from cyborg_fpga import model
 from cyborg_fpga.agent import cache as agent_cache
 from cyborg_fpga.agent import executor as agent_executor
 from cyborg_fpga.agent import journal
+from cyborg_fpga.agent import nova_pci
 from cyborg_fpga.agent import reporter as agent_reporter
+from cyborg_fpga.agent import selection
 from cyborg_fpga.clients import glance
 from cyborg_fpga.drivers import base
+from cyborg_fpga.drivers import families
 from cyborg_fpga.drivers import registry
 from cyborg_fpga.drivers import sysfs
 from cyborg_fpga.rpc import agent as agent_rpc
@@ -86,6 +90,7 @@ class Agent:
         transport: messaging.Transport,
         drivers: Mapping[str, base.Driver],
         download: agent_cache.Download,
+        choose: agent_reporter.Choose = tuple,
     ) -> None:
         self._conf = conf
         self._transport = transport
@@ -102,6 +107,7 @@ class Agent:
             conductor_rpc.ConductorAPI(transport, timeout=_REPORT_TIMEOUT),
             resource_provider_name=_provider_name(conf),
             interval=conf.agent.report_interval,
+            choose=choose,
         )
         self._executor = agent_executor.Executor(
             self._journal,
@@ -161,14 +167,34 @@ def build(
 ) -> Agent:
     """Put together the agent that *conf* describes, on the cards of *fs*.
 
-    :raises errors.InvalidInput: An enabled driver is not installed.
+    :raises errors.InvalidInput: An enabled driver is not installed, or what
+        ``[devices]`` says of cards is wrong.
     """
+    path = conf.devices.families
+    table = families.Table.read(pathlib.Path(path) if path else None)
     return Agent(
         conf,
         transport,
-        registry.load(conf.agent.enabled_drivers, fs),
+        registry.load(conf.agent.enabled_drivers, fs, table),
         glance.Glance(conf).download,
+        _chooser(conf, table),
     )
+
+
+def _chooser(
+    conf: cfg.ConfigOpts, table: families.Table
+) -> agent_reporter.Choose:
+    picked = selection.Selection(conf.devices.include, conf.devices.exclude)
+    overlap = nova_pci.Overlap(conf.devices.nova_config, table)
+
+    def choose(
+        cards: Sequence[model.DeviceReport],
+    ) -> tuple[model.DeviceReport, ...]:
+        ours = tuple(picked.ours(cards))
+        overlap.warn(ours)
+        return ours
+
+    return choose
 
 
 def _provider_name(conf: cfg.ConfigOpts) -> str:

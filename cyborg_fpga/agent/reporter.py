@@ -5,7 +5,9 @@ import hashlib
 import json
 import threading
 import time
+from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
 
 import oslo_messaging as messaging
 from oslo_log import log as logging
@@ -20,6 +22,10 @@ from cyborg_fpga.rpc import conductor as conductor_rpc
 
 LOG = logging.getLogger(__name__)
 
+Choose = Callable[
+    [Sequence[model.DeviceReport]], tuple[model.DeviceReport, ...]
+]
+
 # A report that is answered with fences is followed by another one at once;
 # more than this in a row would be a conductor that does not listen.
 _IN_A_ROW = 3
@@ -31,6 +37,7 @@ class Reporter:
     """Scans and reports every *interval* seconds, and when woken.
 
     :param patience: Seconds that all scans of a report may take together.
+    :param choose: Picks those of all cards found that are to be reported.
     """
 
     def __init__(
@@ -42,6 +49,7 @@ class Reporter:
         resource_provider_name: str,
         interval: float,
         patience: float = _PATIENCE,
+        choose: Choose = tuple,
     ) -> None:
         self._hostname = hostname
         self._scans = [
@@ -51,6 +59,7 @@ class Reporter:
         self._provider = resource_provider_name
         self._interval = interval
         self._patience = patience
+        self._choose = choose
         self._boot_id = 0
         self._sequence = 0
         self._woken = threading.Event()
@@ -117,10 +126,12 @@ class Reporter:
         for scan in self._scans:
             scan.start()
         patience = time.monotonic() + self._patience
-        devices = tuple(
-            device
-            for scan in self._scans
-            for device in scan.cards(max(0.0, patience - time.monotonic()))
+        devices = self._choose(
+            [
+                device
+                for scan in self._scans
+                for device in scan.cards(max(0.0, patience - time.monotonic()))
+            ]
         )
         executor.learn(devices)
         busy = executor.busy_since(before)

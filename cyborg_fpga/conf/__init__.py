@@ -20,12 +20,22 @@ from cyborg_fpga.conf import agent
 from cyborg_fpga.conf import api
 from cyborg_fpga.conf import bitstream
 from cyborg_fpga.conf import conductor
+from cyborg_fpga.conf import devices
 from cyborg_fpga.conf import glance
 from cyborg_fpga.conf import nova
 from cyborg_fpga.conf import placement
 
 _CORS_HEADERS = ['OpenStack-API-Version', 'X-OpenStack-Request-ID']
-_MODULES = (agent, api, bitstream, conductor, glance, nova, placement)
+_MODULES = (
+    agent,
+    api,
+    bitstream,
+    conductor,
+    devices,
+    glance,
+    nova,
+    placement,
+)
 
 DEFAULT_OPTS: list[cfg.Opt] = [
     cfg.HostAddressOpt(

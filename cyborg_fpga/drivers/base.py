@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from cyborg_fpga import model
+from cyborg_fpga.drivers import families
 from cyborg_fpga.drivers import sysfs
 
 
@@ -26,8 +27,11 @@ class Driver(abc.ABC):
     #: sets it once from ``[agent] blank_bitstreams`` before the first call.
     blank_images: Mapping[str, pathlib.Path] = types.MappingProxyType({})
 
-    def __init__(self, fs: sysfs.Sysfs) -> None:
+    def __init__(
+        self, fs: sysfs.Sysfs, table: families.Table | None = None
+    ) -> None:
         self._fs = fs
+        self._families = table or families.shipped()
 
     @abc.abstractmethod
     def discover(self) -> list[model.DeviceReport]:

@@ -11,6 +11,7 @@ from cyborg_fpga import errors
 from cyborg_fpga import model
 from cyborg_fpga.bitstream import gbs
 from cyborg_fpga.drivers import base
+from cyborg_fpga.drivers import families
 from cyborg_fpga.drivers import sysfs
 
 ADDRESS = model.PciAddress.parse('0000:0c:00.0')
@@ -31,8 +32,10 @@ class FakeDriver(base.Driver):
 
     name = 'fake'
 
-    def __init__(self, fs: sysfs.Sysfs) -> None:
-        super().__init__(fs)
+    def __init__(
+        self, fs: sysfs.Sysfs, table: families.Table | None = None
+    ) -> None:
+        super().__init__(fs, table)
         # What another driver finds on its card.
         self._function: str | None = None
 

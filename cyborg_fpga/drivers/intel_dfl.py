@@ -19,7 +19,7 @@ from cyborg_fpga import model
 from cyborg_fpga.bitstream import gbs
 from cyborg_fpga.drivers import base
 from cyborg_fpga.drivers import dfl_tree
-from cyborg_fpga.drivers import intel_ids
+from cyborg_fpga.drivers import families
 
 LOG = logging.getLogger(__name__)
 
@@ -115,7 +115,9 @@ class IntelDFLDriver(base.Driver):
     def _report(self, address: model.PciAddress) -> model.DeviceReport | None:
         card = dfl_tree.Card(self._fs, address)
         vendor, product = card.id('vendor'), card.id('device')
-        family = intel_ids.family(vendor, product, card.subsystem())
+        family = self._families.find(
+            self.name, vendor, product, card.subsystem()
+        ) or self._families.unlisted(self.name, vendor, product, 'DFL')
         if family is None:
             LOG.debug('No driver knows card %s (%s)', address, vendor)
             return None
@@ -140,7 +142,7 @@ class IntelDFLDriver(base.Driver):
     def _deployable(
         self,
         card: dfl_tree.Card,
-        family: intel_ids.Family,
+        family: families.Family,
         port: int,
         handles: tuple[model.PciAddress, ...],
     ) -> model.DeployableReport:

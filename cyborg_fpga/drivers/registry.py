@@ -8,14 +8,20 @@ import stevedore.named
 
 from cyborg_fpga import errors
 from cyborg_fpga.drivers import base
+from cyborg_fpga.drivers import families
 from cyborg_fpga.drivers import sysfs
 
 NAMESPACE = 'cyborg_fpga.drivers'
 
 
-def load(names: Sequence[str], fs: sysfs.Sysfs) -> dict[str, base.Driver]:
+def load(
+    names: Sequence[str],
+    fs: sysfs.Sysfs,
+    table: families.Table | None = None,
+) -> dict[str, base.Driver]:
     """Make one instance per name in *names*, in that order.
 
+    :param table: Families of cards; None: those that come with us.
     :raises errors.InvalidInput: One is not installed or cannot be loaded:
         the agent must not start and report a host without cards.
     """
@@ -24,7 +30,7 @@ def load(names: Sequence[str], fs: sysfs.Sysfs) -> dict[str, base.Driver]:
         NAMESPACE,
         names=list(names),
         invoke_on_load=True,
-        invoke_args=(fs,),
+        invoke_args=(fs, table),
         name_order=True,
         on_load_failure_callback=_unloadable,
         on_missing_entrypoints_callback=_missing,
