@@ -79,6 +79,8 @@ class AttachHandle:
 class Deployable:
     """A reconfigurable region with its card's facts beside it.
 
+    :ivar rp_fixed: Provider and class never change: it was imported with
+        them.
     :ivar bitstream_id: Image that is loaded, where we loaded it.
     :ivar bitstream_private: It belongs to one project alone.
     :ivar wipe_pending: Must be wiped before it is offered again.
@@ -120,6 +122,7 @@ class Deployable:
     updated_at: str | None
     added_traits: tuple[str, ...] = ()
     driver_traits: tuple[str, ...] = ()
+    rp_fixed: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ import dataclasses
 import http
 import random
 import time
+from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -90,6 +91,7 @@ class Placement:
         desired: Sequence[Provider],
         *,
         prefix: str,
+        ours: Collection[str] = (),
     ) -> int:
         """Make the providers below *root* what *desired* says.
 
@@ -98,9 +100,10 @@ class Placement:
         before the traits that limit it are right, nor twice while it moves
         from one provider to another. Safe to repeat, from several processes.
 
-        :param prefix: Of the names of all providers that are ours below
+        :param prefix: Of the names of the providers that are ours below
             this root: those not in *desired* are deleted, or offer nothing
             more while they have allocations.
+        :param ours: Uuids of others of which that is true.
         :returns: Requests that wrote; 0 when everything was right.
         :raises errors.NotFound: There is no provider *root*.
         :raises errors.Duplicate: A provider outside this tree has the name
@@ -112,7 +115,7 @@ class Placement:
         for attempt in range(_ATTEMPTS):
             sync = placement_tree.Sync(self._http, self._names, root)
             try:
-                sync.run(desired, prefix)
+                sync.run(desired, prefix, ours)
             except placement_tree.Changed as exc:
                 writes += sync.writes
                 if exc.refusal and exc.refusal in refusals:

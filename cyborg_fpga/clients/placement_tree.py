@@ -2,6 +2,7 @@
 
 import dataclasses
 import http
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -150,12 +151,15 @@ class Sync:
         self._root = root
         self._nodes: dict[str, _Node] = {}
 
-    def run(self, desired: Sequence[Provider], prefix: str) -> None:
+    def run(
+        self, desired: Sequence[Provider], prefix: str, ours: Collection[str]
+    ) -> None:
         self._read(desired)
         self._ensure_names(desired)
         keep = {provider.uuid for provider in desired} | {self._root}
         for node in list(self._nodes.values()):
-            if node.name.startswith(prefix) and node.uuid not in keep:
+            known = node.name.startswith(prefix) or node.uuid in ours
+            if known and node.uuid not in keep:
                 self._drop(node)
         # What shrinks comes first: a deployable that moves must not be
         # offered by two providers.

@@ -18,6 +18,7 @@ from cyborg_fpga.conductor import inventory
 from cyborg_fpga.conductor import providers
 from cyborg_fpga.db import audits
 from cyborg_fpga.db import claims
+from cyborg_fpga.db import deployables
 from cyborg_fpga.db import hosts
 
 LOG = logging.getLogger(__name__)
@@ -111,7 +112,8 @@ class Audit:
         if root is None:
             return found
         prefix = providers.name_prefix(hostname)
-        for uuid in self._placement.providers_below(root, prefix):
+        ours = self._placement.providers_below(root, prefix)
+        for uuid in {*ours, *deployables.fixed_providers(ctx, hostname)}:
             try:
                 amounts = self._placement.provider_allocations(uuid)
             except errors.NotFound:

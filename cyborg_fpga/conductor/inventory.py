@@ -140,7 +140,10 @@ class Inventory:
         killpoints.reached('placement_untold')
         try:
             writes = self._placement.sync_tree(
-                root, wanted, prefix=providers.name_prefix(hostname)
+                root,
+                wanted,
+                prefix=providers.name_prefix(hostname),
+                ours=deployables.fixed_providers(ctx, hostname),
             )
         except errors.NotFound as exc:
             # The compute service made its provider anew.
@@ -194,13 +197,13 @@ class Inventory:
     ) -> nouns.Host:
         """The host with the layout that is configured, if it can have it.
 
-        Allocations name providers: while there are any, these stay.
+        Allocations name providers: while there are any, these stay, and so
+        do imported ones.
         """
         wanted = model.Layout(self._conf.placement.layout)
         if host.layout is wanted or any(
-            handle.claim_uuid
+            region.rp_fixed or any(h.claim_uuid for h in region.handles)
             for region in regions
-            for handle in region.handles
         ):
             return host
         LOG.info('Host %s gets layout %s', host.hostname, wanted)

@@ -147,6 +147,8 @@ def deployable_traits(
 
 def fixed_traits(region: nouns.Deployable) -> frozenset[str]:
     """Traits that last as long as the card has its shell, and given ones."""
+    if not region.family:  # imported, and no agent has seen the card
+        return frozenset(region.added_traits)
     vendor = region.vendor
     traits = {
         'CUSTOM_FPGA',
@@ -197,31 +199,28 @@ def _homes(
     alike = collections.defaultdict(list)
     for region in regions:
         alike[_computed(host, region, overrides)].append(region)
-    homes = {}
-    for computed, group in alike.items():
-        # Allocations name a provider and a class: while there are any, both
-        # stay, and so does whoever shares them.
-        kept = {
-            region.rp_uuid: _stored(region)
-            for region in sorted(group, key=lambda r: r.uuid, reverse=True)
-            if _held(region) and region.rp_uuid
-        }
-        default = kept[min(kept)] if kept else computed
-        for region in group:
-            homes[region.uuid] = kept.get(region.rp_uuid, default)
-    return _one_class_each(homes, regions)
-
-
-def _one_class_each(
-    homes: dict[str, _Home], regions: Sequence[nouns.Deployable]
-) -> dict[str, _Home]:
-    """Where a held and a new home are the same provider, the held is it."""
-    held = {
+    # Allocations name a provider and a class: while there are any, both stay,
+    # and so does whoever shares them.
+    kept = {
         region.rp_uuid: _stored(region)
         for region in sorted(regions, key=lambda r: r.uuid, reverse=True)
-        if _held(region) and region.rp_uuid
+        if _stays(region)
     }
-    return {key: held.get(home.uuid, home) for key, home in homes.items()}
+    homes = {}
+    for computed, group in alike.items():
+        here = {region.rp_uuid for region in group if _stays(region)}
+        default = kept[min(here)] if here else computed
+        for region in group:
+            stays = region.rp_uuid in here
+            home = kept[region.rp_uuid] if stays else default
+            # Where a kept and a new home are one provider, the kept is it.
+            homes[region.uuid] = kept.get(home.uuid, home)
+    return homes
+
+
+def _stays(region: nouns.Deployable) -> bool:
+    """Its provider and class are what they were."""
+    return bool(region.rp_uuid) and (region.rp_fixed or _held(region))
 
 
 def _stored(region: nouns.Deployable) -> _Home:

@@ -87,6 +87,20 @@ def of_host(
 
 
 @engine.reader
+def fixed_providers(ctx: context.RequestContext, hostname: str) -> list[str]:
+    """Uuids of the providers of a host that were imported."""
+    return list(
+        ctx.session.execute(
+            sa.select(models.Deployable.rp_uuid)
+            .join(models.Host, models.Host.id == models.Deployable.host_id)
+            .where(models.Host.hostname == hostname)
+            .where(models.Deployable.rp_fixed.is_(True))
+            .distinct()
+        ).scalars()
+    )
+
+
+@engine.reader
 def of_claim(
     ctx: context.RequestContext, claim_uuid: str
 ) -> list[nouns.Deployable]:
@@ -295,6 +309,7 @@ def _deployable(
         resource_class=row.resource_class,
         rp_name=row.rp_name,
         rp_uuid=row.rp_uuid,
+        rp_fixed=row.rp_fixed,
         state=model.DeployableState(row.state),
         function_id=row.function_id,
         bitstream_id=row.bitstream_id,

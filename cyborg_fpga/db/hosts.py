@@ -146,7 +146,8 @@ def mark_stale(
 def stale(ctx: context.RequestContext) -> list[str]:
     """Names of hosts of which Placement must be told.
 
-    Also those of which somebody began to tell it and never ended.
+    Also those of which somebody began to tell it and never ended. Not those
+    that were imported and of which no agent has reported yet.
     """
     given_up = sa.and_(
         models.Host.placement_digest.is_(None),
@@ -156,6 +157,7 @@ def stale(ctx: context.RequestContext) -> list[str]:
         ctx.session.execute(
             sa.select(models.Host.hostname)
             .where(sa.or_(models.Host.placement_stale.is_(True), given_up))
+            .where(models.Host.boot_id > 0)
             .order_by(models.Host.id)
         ).scalars()
     )
@@ -172,6 +174,8 @@ def start_telling(
     Until :func:`finish_telling` nobody knows what Placement holds.
 
     :returns: What Placement was told last; None: nobody knows.
+    :raises errors.HostUnavailable: It was imported, and what is on it nobody
+        has seen: Placement keeps what it has.
     :raises errors.InUse: Another does it now.
     :raises errors.NotFound: Unknown host.
     """
@@ -180,13 +184,20 @@ def start_telling(
         models.Host.placement_teller_until < clock.now(),
     )
     row = ctx.session.execute(
-        sa.select(models.Host.id, models.Host.placement_digest, alone)
+        sa.select(
+            models.Host.id,
+            models.Host.placement_digest,
+            alone,
+            models.Host.boot_id,
+        )
         .where(models.Host.hostname == hostname)
         .with_for_update()
     ).one_or_none()
     if row is None:
         raise errors.NotFound(kind='host', ident=hostname)
-    host_id, told, free = row
+    host_id, told, free, boot_id = row
+    if not boot_id:
+        raise errors.HostUnavailable(hostname=hostname, state='not seen yet')
     if not free:
         raise errors.InUse(
             kind='Host',

@@ -136,6 +136,8 @@ class Deployable(_Row, Base):
     )
     program_rate: orm.Mapped[float] = orm.mapped_column(sa.Double, default=5e7)
     last_used: orm.Mapped[float] = orm.mapped_column(sa.Double, default=0.0)
+    # Provider and class are what they were where it was imported from.
+    rp_fixed: orm.Mapped[bool] = orm.mapped_column(sa.Boolean, default=False)
     # Those among its attributes that administrators made, in order.
     added_traits: orm.Mapped[str] = orm.mapped_column(sa.Text, default='')
 

@@ -18,6 +18,7 @@ from cyborg_fpga import model
 from cyborg_fpga.db import clock
 from cyborg_fpga.db import engine
 from cyborg_fpga.db import handles
+from cyborg_fpga.db import matching
 from cyborg_fpga.db import models
 
 LOG = logging.getLogger(__name__)
@@ -36,7 +37,8 @@ def store(
     """
     host_id, fresh = _find_host(ctx, report, layout)
     cards = _cards(ctx, host_id)
-    regions, held = _regions(ctx, host_id)
+    regions, known = _regions(ctx, host_id)
+    held = matching.match(ctx, report, cards, regions, known)
     lost = cards.keys() - {
         str(device.pci_address) for device in report.devices
     }
@@ -82,6 +84,8 @@ def _find_host(
         models.Host.id, models.Host.boot_id, models.Host.report_sequence
     ).where(models.Host.hostname == report.hostname)
     host = ctx.session.execute(find).one_or_none()
+    if host is None and matching.rename_host(ctx, report):
+        host = ctx.session.execute(find).one()
     if host is not None:
         # Early, for its price; :func:`_advance_host` decides.
         if (host.boot_id, host.report_sequence) >= (

@@ -44,7 +44,7 @@ class Rooms:
     def find_provider(self, name):
         return '11111111-1111-1111-1111-111111111111'
 
-    def sync_tree(self, root, desired, *, prefix):
+    def sync_tree(self, root, desired, *, prefix, ours=()):
         self._asked('sync_tree', prefix)
         self.tree = {provider.name: provider for provider in desired}
         return len(desired)
