@@ -93,19 +93,20 @@ venv_make() (
         printf '%s\n' "$stamp" >"$dir/stamp"
 )
 
-# venv_other ROOT DIR CONSTRAINTS REQUIREMENT
+# venv_other ROOT DIR CONSTRAINTS REQUIREMENT...
 #
 # Makes DIR hold a program of others, which must not come near ours.
 venv_other() (
-    local root=$1 dir=$2 constraints=$3 requirement=$4
+    local root=$1 dir=$2 constraints=$3
     local python stamp
+    shift 3
     python=$(venv_python) || exit 1
     exec 9>"$dir.lock"
     if command -v flock >/dev/null; then
         flock 9
     fi
     stamp=$({
-        printf '%s\n' "$root" "$requirement"
+        printf '%s\n' "$root" "$@"
         "$python" -c 'import sys; print(sys.version, sys.base_prefix)'
         cat "$constraints"
     } | sha256sum)
@@ -114,7 +115,7 @@ venv_other() (
     fi
     rm -rf "$dir"
     "$python" -m venv "$dir" >&2 &&
-        venv_pip "$dir" -c "$constraints" "$requirement" &&
+        venv_pip "$dir" -c "$constraints" "$@" &&
         printf '%s\n' "$stamp" >"$dir/stamp" && exit 0
     # What is half there must not be taken for it.
     rm -rf "$dir"
