@@ -152,13 +152,13 @@ def fixed_traits(region: nouns.Deployable) -> frozenset[str]:
     vendor = region.vendor
     traits = {
         'CUSTOM_FPGA',
-        'CUSTOM_PROGRAMMABLE',
         trait('CUSTOM_HW', vendor),
         trait('CUSTOM_FPGA', vendor),
         trait('CUSTOM_FPGA', vendor, region.family),
     }
     if region.region_id:
-        traits.add(trait('CUSTOM_FPGA_REGION', vendor, region.region_id))
+        shell = trait('CUSTOM_FPGA_REGION', vendor, region.region_id)
+        traits |= {'CUSTOM_PROGRAMMABLE', shell}
     traits |= {*_OWNER, *region.added_traits, *region.driver_traits}
     return frozenset(traits)
 

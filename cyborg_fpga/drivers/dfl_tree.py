@@ -11,18 +11,16 @@ import re
 from oslo_log import log as logging
 
 from cyborg_fpga import model
+from cyborg_fpga.drivers import pci_function
 from cyborg_fpga.drivers import sysfs
 
 LOG = logging.getLogger(__name__)
 
-_PCI = 'bus/pci/devices'
+_PCI = pci_function.DEVICES
 _AFU_ID = re.compile('[0-9a-f]{32}')
 _TRAILING = re.compile('[0-9]+$')
 _PORTS_MAX = 64
 _ERRORS = ('fme_errors', 'catfatal_errors', 'nonfatal_errors')
-#: PCIe extended capability "device serial number" and where they start.
-_SERIAL_CAPABILITY = 0x0003
-_CAPABILITIES = 0x100
 
 
 def addresses(fs: sysfs.Sysfs) -> list[model.PciAddress]:
@@ -39,55 +37,21 @@ def addresses(fs: sysfs.Sysfs) -> list[model.PciAddress]:
 class Card:
     """One card; short-lived, for it remembers what it has looked up.
 
+    :ivar function: Its PCI function.
     :ivar fme_node: Name of the FME's device node.
     :raises OSError: ENODEV, there is no FME (any more).
     """
 
     def __init__(self, fs: sysfs.Sysfs, address: model.PciAddress) -> None:
         self.address = address
+        self.function = pci_function.Function(fs, address)
         self._fs = fs
-        self._pci = f'{_PCI}/{address}'
+        self._pci = self.function.path
         found = fs.glob(f'{self._pci}/fpga_region/region*/dfl-fme.*')
         if not found:
             raise OSError(errno.ENODEV, f'card {address} is gone')
         self._fme = found[0]
         self.fme_node = self._fme.rpartition('/')[2]
-
-    def id(self, attribute: str) -> str:
-        """A PCI id as four hex digits without ``0x``."""
-        return self._fs.read(f'{self._pci}/{attribute}').removeprefix('0x')
-
-    def subsystem(self) -> str:
-        """Subsystem device id; '' if it cannot be read."""
-        found = self._try(f'{self._pci}/subsystem_device') or ''
-        return found.removeprefix('0x')
-
-    def numa_node(self) -> int | None:
-        text = self._try(f'{self._pci}/numa_node')
-        try:
-            node = int(text or '')
-        except ValueError:
-            return None
-        return node if node >= 0 else None
-
-    def serial(self) -> str | None:
-        """PCIe's serial number; None where the card has none."""
-        try:
-            config = self._fs.read_bytes(f'{self._pci}/config', 4096)
-        except OSError:
-            return None
-        offset, seen = _CAPABILITIES, set[int]()
-        while _CAPABILITIES <= offset <= len(config) - 12:
-            # A broken card may show a ring.
-            if offset in seen:
-                return None
-            seen.add(offset)
-            head = int.from_bytes(config[offset : offset + 4], 'little')
-            if head & 0xFFFF == _SERIAL_CAPABILITY:
-                serial = config[offset + 4 : offset + 12][::-1].hex()
-                return serial if serial.strip('0') else None
-            offset = head >> 20
-        return None
 
     def attributes(self) -> dict[str, str]:
         """What does not change from one report to the next."""
@@ -201,8 +165,7 @@ class Card:
 
     @functools.cached_property
     def _vfs(self) -> list[model.PciAddress]:
-        links = _by_number(self._fs.glob(f'{self._pci}/virtfn*'))
-        return [self._target(link) for link in links]
+        return self.function.vfs()
 
     @functools.cached_property
     def _vf_ports(self) -> dict[model.PciAddress, int]:
@@ -222,11 +185,6 @@ class Card:
     def _dfl_ports(self, function: model.PciAddress) -> list[str]:
         return _by_number(
             self._fs.glob(f'{_PCI}/{function}/fpga_region/region*/dfl-port.*')
-        )
-
-    def _target(self, link: str) -> model.PciAddress:
-        return model.PciAddress.parse(
-            self._fs.readlink(link).rpartition('/')[2]
         )
 
     def _try(self, path: str) -> str | None:

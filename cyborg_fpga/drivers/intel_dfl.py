@@ -114,9 +114,10 @@ class IntelDFLDriver(base.Driver):
 
     def _report(self, address: model.PciAddress) -> model.DeviceReport | None:
         card = dfl_tree.Card(self._fs, address)
-        vendor, product = card.id('vendor'), card.id('device')
+        function = card.function
+        vendor, product = function.id('vendor'), function.id('device')
         family = self._families.find(
-            self.name, vendor, product, card.subsystem()
+            self.name, vendor, product, function.subsystem()
         ) or self._families.unlisted(self.name, vendor, product, 'DFL')
         if family is None:
             LOG.debug('No driver knows card %s (%s)', address, vendor)
@@ -129,8 +130,8 @@ class IntelDFLDriver(base.Driver):
             vendor_id=vendor,
             product_id=product,
             model=family.model,
-            serial=card.serial(),
-            numa_node=card.numa_node(),
+            serial=function.serial(),
+            numa_node=function.numa_node(),
             health=model.Health.OK if card.healthy() else model.Health.SUSPECT,
             attributes=card.attributes(),
             deployables=tuple(

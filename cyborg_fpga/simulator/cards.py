@@ -18,6 +18,7 @@ from typing import Any
 from oslo_log import log as logging
 
 from cyborg_fpga.simulator import faults
+from cyborg_fpga.simulator import kinds
 from cyborg_fpga.simulator import payload
 from cyborg_fpga.simulator import samples
 from cyborg_fpga.simulator import scenario
@@ -58,6 +59,7 @@ class Card:
         card_tree: tree.CardTree,
     ) -> None:
         self.spec = card
+        self._decode = kinds.KINDS[card.kind].decode
         self.tree = card_tree
         self._state = directory / 'state'
         self._file = self._state / f'{card.address}.json'
@@ -127,6 +129,13 @@ class Card:
                 self._save()
                 return
             self._forget(function)
+
+    def write(self, knob: tree.Knob, text: str) -> None:
+        """Do what writing *text* to an attribute does."""
+        if text.strip() != '1':
+            raise _os_error(errno.EINVAL)
+        position = self.functions().index(knob.function)
+        self.reset(knob.function, self._port_of(position))
 
     def write_memory(self, function: str, offset: int, data: bytes) -> None:
         """Write as a guest with *function* would; lost while in reset."""
@@ -240,13 +249,13 @@ class Card:
 
     def _configured(self, image: bytes) -> str:
         try:
-            found = payload.parse(image, self.spec.region_id)
+            found = self._decode(image, self.spec)
         except payload.BadImage as exc:
             raise _LoadFailed(
                 errno.EIO, 'write complete error', str(exc)
             ) from exc
         lie = self._take('lie')
-        return lie['function_id'] if lie else found.function_id
+        return lie['function_id'] if lie else found
 
     def _end(
         self, port: int, function: str | None, state: str, status: str

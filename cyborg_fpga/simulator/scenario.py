@@ -4,7 +4,7 @@
 
     cards:
       - address: '0000:3b:00.0'   # the only member that must be there
-        family: PAC_A10           # or PAC_D5005, N6001: ids and defaults
+        family: PAC_A10           # or another of FAMILIES: ids and defaults
         vendor: '8086'            # these four instead of the family's
         device: '09c4'
         subsystem_device: '0000'
@@ -35,22 +35,34 @@ _HEX4 = re.compile('[0-9a-f]{4}')
 _HEX16 = re.compile('[0-9a-f]{16}')
 _HEX32 = re.compile('[0-9a-f]{32}')
 
-FAMILIES: dict[str, dict[str, str]] = {
+#: Family -> its kind, which it cannot change, and defaults of members.
+FAMILIES: dict[str, dict[str, str | None]] = {
     'PAC_A10': {
+        'kind': 'dfl',
         'device': '09c4',
         'vf_device': '09c5',
         'region_id': '69528db6eb31577a8c3668f9faa081f6',
     },
     'PAC_D5005': {
+        'kind': 'dfl',
         'device': '0b2b',
         'vf_device': '0b2c',
         'region_id': '9346116da52d5ca8b06aa9a389ef7c8d',
     },
     'N6001': {
+        'kind': 'dfl',
         'device': 'bcce',
         'vf_device': 'bccf',
         'subsystem_device': '1771',
         'region_id': 'ce3139c959cf528ca27751c50829797a',
+    },
+    # Any SR-IOV card: nothing but PCI is known of it.
+    'SRIOV': {
+        'kind': 'pci',
+        'vendor': '1172',
+        'device': 'e001',
+        'vf_device': 'e002',
+        'region_id': None,
     },
 }
 
@@ -78,7 +90,7 @@ class Card:
     vf_device: str = '09c5'
     numa_node: int = -1
     serial: str | None = None
-    region_id: str = FAMILIES['PAC_A10']['region_id']
+    region_id: str | None = FAMILIES['PAC_A10']['region_id']
     function_id: str | None = None
     ports: int = 1
     vfs: int = 0
@@ -87,6 +99,11 @@ class Card:
     program_fixed: float = 0.2
     program_rate: float = 40e6
     memory: int = 65536
+
+    @property
+    def kind(self) -> str:
+        """Which entry of :data:`.kinds.KINDS` it is."""
+        return str(FAMILIES[self.family]['kind'])
 
     @property
     def vf_addresses(self) -> list[str]:
@@ -161,13 +178,17 @@ def _card(where: str, item: Any) -> Card:
         raise ScenarioError(
             f'{where}.family: must be one of {", ".join(sorted(FAMILIES))}'
         )
-    members = {**FAMILIES[family], **item}
+    defaults = dict(FAMILIES[family])
+    del defaults['kind']
+    members = {**defaults, **item}
     for name, value in members.items():
         if not _good(name, value):
             raise ScenarioError(f'{where}.{name}: {value!r} is not valid')
     if 'address' not in members:
         raise ScenarioError(f'{where}.address: is missing')
     card = Card(**members)
+    if (card.region_id is None) != (defaults['region_id'] is None):
+        raise ScenarioError(f'{where}.region_id: is not for this family')
     if card.vfs and card.vfs < card.ports:
         raise ScenarioError(f'{where}.vfs: fewer than ports')
     if any(not _ADDRESS.fullmatch(vf) for vf in card.vf_addresses):
@@ -201,7 +222,7 @@ _FRACTIONS = ('program_fixed', 'program_rate')
 
 def _good(name: str, value: Any) -> bool:
     if value is None:
-        return name in ('serial', 'function_id')
+        return name in ('serial', 'region_id', 'function_id')
     if name in _TEXTS:
         return isinstance(value, str) and bool(_TEXTS[name].fullmatch(value))
     kinds = (int, float) if name in _FRACTIONS else (int,)

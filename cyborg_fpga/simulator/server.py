@@ -17,6 +17,7 @@ from typing import Any
 from oslo_log import log as logging
 
 from cyborg_fpga.simulator import cards
+from cyborg_fpga.simulator import kinds
 from cyborg_fpga.simulator import samples
 from cyborg_fpga.simulator import scenario
 from cyborg_fpga.simulator import tree
@@ -65,7 +66,7 @@ class Host:
         try:
             host = self._scenario()
             self._write_blanks(host)
-            trees = tree.plan(self._directory, host.cards)
+            trees = kinds.plan(self._directory, host.cards)
             for spec, card_tree in zip(host.cards, trees, strict=True):
                 card = cards.Card(self._directory, spec, card_tree)
                 card.start()
@@ -122,11 +123,11 @@ class Host:
     def _write_blanks(self, host: scenario.Scenario) -> None:
         directory = self._directory / 'blank'
         directory.mkdir(exist_ok=True)
-        for region in {card.region_id for card in host.cards}:
+        for region in {c.region_id for c in host.cards if c.kind == 'dfl'}:
             path = directory / f'{region}.gbs'
             if not path.exists():
                 temporary = path.with_suffix('.new')
-                temporary.write_bytes(samples.blank_gbs(region))
+                temporary.write_bytes(samples.blank_gbs(region or ''))
                 temporary.replace(path)
 
     def _accept(self, listener: socket.socket) -> None:
@@ -191,7 +192,13 @@ class Host:
     def _write(
         self, sock: socket.socket, header: dict[str, Any], blob: bytes
     ) -> tuple[Any, bytes]:
-        """No attribute of these cards can be written yet."""
+        root = (self._directory / 'sys').resolve()
+        path = (root / header['path']).resolve()
+        for card in self._cards.values():
+            knob = card.tree.knobs.get(str(path.relative_to(root)))
+            if knob is not None and card.tree.present():
+                card.write(knob, blob.decode())
+                return None, b''
         raise OSError(errno.EACCES, '')
 
     def _write_memory(

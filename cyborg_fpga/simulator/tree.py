@@ -1,31 +1,20 @@
-"""Writes the sysfs tree of simulated cards, as the kernel's would look.
+"""The part of a simulated host's sysfs tree that a card of any kind has.
 
-Attributes end in a newline, links are relative, numbers of regions, engines
-and ports are global counters, and an attribute that cannot be read now holds
-a marker that only the accessor knows.
+Attributes end in a newline, links are relative, and an attribute that cannot
+be read now holds a marker that only the accessor knows.
 """
 
+import abc
 import dataclasses
+import errno
 import itertools
 import os
 import pathlib
 import shutil
-from collections.abc import Iterator
-from collections.abc import Sequence
 
 from cyborg_fpga.simulator import scenario
 
 _ERRNO = b'\0errno '
-_DRIVER = 'dfl-pci'
-_FME_ERRORS = (
-    'fme_errors',
-    'first_error',
-    'next_error',
-    'pcie0_errors',
-    'pcie1_errors',
-    'nonfatal_errors',
-    'catfatal_errors',
-)
 
 
 def injected_errno(data: bytes) -> int:
@@ -44,235 +33,104 @@ class Node:
     port: int = 0
 
 
-@dataclasses.dataclass(slots=True)
-class _Port:
-    """Where one function shows one port."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Knob:
+    """What writing an attribute does, and to which function."""
 
+    action: str
     function: str
-    port: int
-    region: int
-    number: int
-    bridge: int
 
 
-class CardTree:
+class Numbers:
+    """Counters that all cards of a host share, as in the kernel."""
+
+    def __init__(self) -> None:
+        self.region = itertools.count()
+        self.fme = itertools.count()
+        self.port = itertools.count()
+        self.bridge = itertools.count()
+
+
+class CardTree(abc.ABC):
     """One card's part of the tree.
 
     :ivar nodes: The card's device nodes by name.
+    :ivar knobs: Attributes that can be written, by their real path below
+        the root.
     """
 
     def __init__(
         self,
         directory: pathlib.Path,
         card: scenario.Card,
-        numbers: '_Numbers',
+        numbers: Numbers,
     ) -> None:
         self._card = card
         self._root = directory / 'sys'
         self._dev = directory / 'dev'
         self._scratch = directory / 'state'
-        bus = int(card.address[5:7], 16) - 1
-        bridge = f'{card.address[:4]}:{bus:02x}'
-        self._bridge = self._root / f'devices/pci{bridge}' / f'{bridge}:00.0'
-        self._region = next(numbers.region)
-        self._fme = next(numbers.fme)
-        self._pr_regions = [next(numbers.region) for _ in range(card.ports)]
-        self._bridges = [next(numbers.bridge) for _ in range(card.ports)]
-        self._ports = list(self._place_ports(numbers))
-        self.nodes = {f'dfl-fme.{self._fme}': Node('fme', card.address)}
-        for port in self._ports:
-            self.nodes[f'dfl-port.{port.number}'] = Node(
-                'port', port.function, port.port
-            )
+        self.nodes: dict[str, Node] = {}
+        self.knobs: dict[str, Knob] = {}
 
     def build(self) -> None:
         """Write everything; what is there already is only brought up to date.
 
         The links by which a card is found come last.
         """
-        self._write_functions()
-        self._write_engine()
-        for port in self._ports:
-            self._write_port(port)
+        self._write()
         self._dev.mkdir(exist_ok=True)
         for name in self.nodes:
             (self._dev / name).touch()
-        for function in self._functions:
-            path = self._pci(function)
-            driver = self._root / 'bus/pci/drivers' / _DRIVER
-            self._link(driver / function, path)
-            self._link(path / 'driver', driver)
-            self._link(path / 'subsystem', self._root / 'bus/pci')
-            self._link(self._root / 'bus/pci/devices' / function, path)
+        for link, target in self._entrances():
+            self._link(link, target)
 
     def present(self) -> bool:
         """Whether the card is on the bus."""
-        link = self._root / 'bus/pci/devices' / self._functions[-1]
-        return link.is_symlink()
+        return self._entrances()[-1][0].is_symlink()
 
     def remove(self) -> None:
         """Take the card off the bus."""
-        for function in self._functions:
-            for bus in ('devices', f'drivers/{_DRIVER}'):
-                link = self._root / 'bus/pci' / bus / function
-                link.unlink(missing_ok=True)
+        homes = self._homes()
+        for link, _ in self._entrances():
+            link.unlink(missing_ok=True)
         for name in self.nodes:
             (self._dev / name).unlink(missing_ok=True)
+        names = {home.name for home in homes}
         for link in self._root.glob('class/*/*'):
-            if set(self._functions) & set(os.readlink(link).split('/')):
+            if names & set(os.readlink(link).split('/')):
                 link.unlink()
-        for function in self._functions:
-            shutil.rmtree(self._pci(function), ignore_errors=True)
+        for home in homes:
+            shutil.rmtree(home, ignore_errors=True)
+
+    # What a kind of card does not have, it does not show.
 
     def show_function(self, port: int, value: str | int) -> None:
         """Let *port* show a function id, or an errno to those who read it."""
-        text = value if isinstance(value, str) else _marker(value)
-        for place in self._ports:
-            if place.port == port:
-                self._set(self._port_path(place) / 'afu_id', text)
+        return
 
     def show_manager(self, state: str, status: str) -> None:
-        self._set(self._manager / 'state', state)
-        self._set(self._manager / 'status', status)
+        return
 
     def show_errors(self, value: int) -> None:
-        self._set(self._engine / 'errors/fme_errors', f'{value:#x}')
+        return
 
-    @property
-    def _functions(self) -> list[str]:
-        return [self._card.address, *self._card.vf_addresses]
+    @abc.abstractmethod
+    def _write(self) -> None:
+        """Write what is below :meth:`_homes`."""
 
-    @property
-    def _engine(self) -> pathlib.Path:
-        return (
-            self._pci(self._card.address)
-            / f'fpga_region/region{self._region}/dfl-fme.{self._fme}'
-        )
+    @abc.abstractmethod
+    def _homes(self) -> list[pathlib.Path]:
+        """Directories that are the card's alone."""
 
-    @property
-    def _manager(self) -> pathlib.Path:
-        return (
-            self._engine
-            / f'dfl-fme-mgr.{self._fme}/fpga_manager/fpga{self._fme}'
-        )
+    @abc.abstractmethod
+    def _entrances(self) -> list[tuple[pathlib.Path, pathlib.Path]]:
+        """Links, with their targets, by which the card is found."""
 
-    def _place_ports(self, numbers: '_Numbers') -> Iterator[_Port]:
-        card = self._card
-        if not card.vfs:
-            for port in range(card.ports):
-                yield _Port(
-                    card.address,
-                    port,
-                    self._region,
-                    next(numbers.port),
-                    self._bridges[port],
-                )
-        # A port that was released is gone from the PF; each VF has a region
-        # of its own to hold it.
-        for position, function in enumerate(card.vf_addresses):
-            port = card.port_of(position)
-            yield _Port(
-                function,
-                port,
-                next(numbers.region),
-                next(numbers.port),
-                self._bridges[port],
-            )
-
-    def _pci(self, function: str) -> pathlib.Path:
-        return self._bridge / function
-
-    def _port_path(self, place: _Port) -> pathlib.Path:
-        return (
-            self._pci(place.function)
-            / f'fpga_region/region{place.region}/dfl-port.{place.number}'
-        )
-
-    def _write_functions(self) -> None:
-        card = self._card
-        pf = self._pci(card.address)
-        self._write_pci(pf, card.device)
-        for name, text in {
-            'sriov_totalvfs': str(max(card.vfs, card.ports)),
-            'sriov_numvfs': str(card.vfs),
-            'sriov_offset': str(card.vf_offset),
-            'sriov_stride': str(card.vf_stride),
-            'sriov_vf_device': card.vf_device,
-            'sriov_drivers_autoprobe': '1',
-        }.items():
-            self._set(pf / name, text)
-        for number, function in enumerate(card.vf_addresses):
-            vf = self._pci(function)
-            self._write_pci(vf, card.vf_device)
-            self._link(vf / 'physfn', pf)
-            self._link(pf / f'virtfn{number}', vf)
-
-    def _write_pci(self, path: pathlib.Path, device: str) -> None:
-        card = self._card
-        for name, text in {
-            'vendor': f'0x{card.vendor}',
-            'device': f'0x{device}',
-            'subsystem_vendor': f'0x{card.vendor}',
-            'subsystem_device': f'0x{card.subsystem_device}',
-            'class': '0x120000',
-            'revision': '0x01',
-            'irq': '0',
-            'numa_node': str(card.numa_node),
-            'driver_override': '(null)',
-            'uevent': f'DRIVER={_DRIVER}\nPCI_CLASS=120000\n'
-            f'PCI_ID={card.vendor.upper()}:{device.upper()}\n'
-            f'PCI_SLOT_NAME={path.name}',
-            'resource': '\n'.join([' '.join([f'0x{0:016x}'] * 3)] * 7),
-        }.items():
-            self._set(path / name, text)
-        self._replace(path / 'config', _config(card, device))
-
-    def _write_engine(self) -> None:
-        card, fme = self._card, self._engine
-        self._write_region(card.address, self._region)
-        for name, text in {
-            'dev': f'238:{self._fme}',
-            'ports_num': str(card.ports),
-            'bitstream_id': '0x202000200000237',
-            'bitstream_metadata': '0x1910174',
-            'uevent': f'DEVNAME=dfl-fme.{self._fme}',
-        }.items():
-            self._set(fme / name, text)
-        for name in _FME_ERRORS:
-            self._set(fme / 'errors' / name, '0x0')
-        self._set(self._manager / 'name', 'DFL FME FPGA Manager')
-        self._class('fpga_manager', self._manager)
-        for bridge, region in zip(
-            self._bridges, self._pr_regions, strict=True
-        ):
-            path = fme / f'dfl-fme-region.{bridge}/fpga_region/region{region}'
-            self._set(path / 'compat_id', card.region_id)
-            self._class('fpga_region', path)
-            path = fme / f'dfl-fme-bridge.{bridge}.auto/fpga_bridge/br{bridge}'
-            self._set(path / 'name', 'DFL FPGA FME Bridge')
-            self._set(path / 'state', 'enabled')
-            self._class('fpga_bridge', path)
-
-    def _write_port(self, place: _Port) -> None:
-        if place.function != self._card.address:
-            self._write_region(place.function, place.region)
-        path = self._port_path(place)
-        for name, text in {
-            'dev': f'238:{128 + place.number}',
-            'id': str(place.port),
-            'power_state': '0x0',
-            'uevent': f'DEVNAME=dfl-port.{place.number}',
-            'errors/errors': '0x0',
-            'errors/first_error': '0x0',
-            'errors/first_malformed_req': '0x' + '0' * 32,
-        }.items():
-            self._set(path / name, text)
-
-    def _write_region(self, function: str, number: int) -> None:
-        path = self._pci(function) / f'fpga_region/region{number}'
-        path.mkdir(parents=True, exist_ok=True)
-        self._link(path / 'device', self._pci(function))
-        self._class('fpga_region', path)
+    def _knob(self, path: pathlib.Path, action: str, function: str) -> None:
+        """Make an attribute that can be written and not be read."""
+        self._set(path, marker(errno.EACCES))
+        name = str(path.relative_to(self._root))
+        self.knobs[name] = Knob(action, function)
 
     def _class(self, name: str, path: pathlib.Path) -> None:
         self._link(self._root / 'class' / name / path.name, path)
@@ -301,25 +159,112 @@ class CardTree:
             link.symlink_to(os.path.relpath(target, link.parent))
 
 
-class _Numbers:
-    """Counters that all cards of a host share, as in the kernel."""
+class PciTree(CardTree):
+    """A card on the PCI bus, below a bridge of its own."""
 
-    def __init__(self) -> None:
-        self.region = itertools.count()
-        self.fme = itertools.count()
-        self.port = itertools.count()
-        self.bridge = itertools.count()
+    #: The kernel's driver of its functions.
+    driver = ''
+    pci_class = '0x120000'
+
+    def __init__(
+        self,
+        directory: pathlib.Path,
+        card: scenario.Card,
+        numbers: Numbers,
+    ) -> None:
+        super().__init__(directory, card, numbers)
+        bus = int(card.address[5:7], 16) - 1
+        bridge = f'{card.address[:4]}:{bus:02x}'
+        self._bridge = self._root / f'devices/pci{bridge}' / f'{bridge}:00.0'
+
+    def _functions(self) -> dict[str, str]:
+        """Address and device id of each function, the first one first."""
+        card = self._card
+        virtual = dict.fromkeys(card.vf_addresses, card.vf_device)
+        return {card.address: card.device, **virtual}
+
+    def _driver_of(self, function: str) -> str:
+        return self.driver
+
+    def _pci(self, function: str) -> pathlib.Path:
+        return self._bridge / function
+
+    def _homes(self) -> list[pathlib.Path]:
+        return [self._pci(function) for function in self._functions()]
+
+    def _entrances(self) -> list[tuple[pathlib.Path, pathlib.Path]]:
+        bus = self._root / 'bus/pci'
+        found = []
+        for function in self._functions():
+            path = self._pci(function)
+            driver = bus / 'drivers' / self._driver_of(function)
+            found += [
+                (driver / function, path),
+                (path / 'driver', driver),
+                (path / 'subsystem', bus),
+                (bus / 'devices' / function, path),
+            ]
+        return found
+
+    def _write(self) -> None:
+        for function, device in self._functions().items():
+            self._write_pci(self._pci(function), device)
+        self._write_virtual()
+
+    def _write_virtual(self) -> None:
+        card = self._card
+        pf = self._pci(card.address)
+        for name, text in {
+            'sriov_totalvfs': str(max(card.vfs, card.ports)),
+            'sriov_numvfs': str(card.vfs),
+            'sriov_offset': str(card.vf_offset),
+            'sriov_stride': str(card.vf_stride),
+            'sriov_vf_device': card.vf_device,
+            'sriov_drivers_autoprobe': '1',
+        }.items():
+            self._set(pf / name, text)
+        for number, function in enumerate(card.vf_addresses):
+            vf = self._pci(function)
+            self._link(vf / 'physfn', pf)
+            self._link(pf / f'virtfn{number}', vf)
+
+    def _write_pci(self, path: pathlib.Path, device: str) -> None:
+        card = self._card
+        for name, text in {
+            'vendor': f'0x{card.vendor}',
+            'device': f'0x{device}',
+            'subsystem_vendor': f'0x{card.vendor}',
+            'subsystem_device': f'0x{card.subsystem_device}',
+            'class': self.pci_class,
+            'revision': '0x01',
+            'irq': '0',
+            'numa_node': str(card.numa_node),
+            'driver_override': '(null)',
+            'uevent': f'DRIVER={self._driver_of(path.name)}\n'
+            f'PCI_CLASS={self.pci_class[2:]}\n'
+            f'PCI_ID={card.vendor.upper()}:{device.upper()}\n'
+            f'PCI_SLOT_NAME={path.name}',
+            'resource': '\n'.join([' '.join([f'0x{0:016x}'] * 3)] * 7),
+        }.items():
+            self._set(path / name, text)
+        self._replace(path / 'config', _config(card, device))
 
 
-def plan(
-    directory: pathlib.Path, cards: Sequence[scenario.Card]
-) -> list[CardTree]:
-    """Give every card its numbers; writes nothing."""
-    numbers = _Numbers()
-    return [CardTree(directory, card, numbers) for card in cards]
+class PlainTree(PciTree):
+    """A card that nothing but PCI is known of."""
+
+    driver = 'vfio-pci'
+
+    def _write(self) -> None:
+        super()._write()
+        for function in self._functions():
+            path = self._pci(function)
+            self._set(path / 'reset_method', 'flr bus')
+            self._knob(path / 'reset', 'reset', function)
 
 
-def _marker(number: int) -> str:
+def marker(number: int) -> str:
+    """What an attribute holds whose reading ends with errno *number*."""
     return f'{_ERRNO.decode()}{number}'
 
 

@@ -168,6 +168,12 @@ class TestNames(base.BaseTestCase):
             providers.fixed_traits(region()),
         )
 
+    def test_what_fits_no_image_is_not_called_programmable(self):
+        found = providers.fixed_traits(region(region_id=None))
+        self.assertNotIn('CUSTOM_PROGRAMMABLE', found)
+        self.assertIn('CUSTOM_FPGA_INTEL', found)
+        self.assertFalse([t for t in found if 'REGION' in t])
+
     def test_a_provider_is_named_by_host_class_family_and_region(self):
         provider = only([region()])
         self.assertEqual(

@@ -1,0 +1,173 @@
+"""Cards that are handed out as they are: claimable, never programmed.
+
+Which they are says the site's table of families, by the PCI ids of their
+physical functions. Each virtual function is handed out by itself where there
+are any, else each physical one; the operator makes the virtual ones.
+"""
+
+import errno
+import itertools
+import pathlib
+
+from oslo_log import log as logging
+
+from cyborg_fpga import errors
+from cyborg_fpga import model
+from cyborg_fpga.drivers import base
+from cyborg_fpga.drivers import families
+from cyborg_fpga.drivers import pci_function
+
+LOG = logging.getLogger(__name__)
+
+_Known = tuple[pci_function.Function, families.Family]
+
+
+class PciDriver(base.Driver):
+    """Hands functions out and resets them between two holders."""
+
+    name = 'pci'
+
+    def discover(self) -> list[model.DeviceReport]:
+        if not any(f.driver == self.name for f in self._families.families):
+            return []
+        known = filter(
+            None, map(self._known, pci_function.addresses(self._fs))
+        )
+        reports = []
+        # The functions of one slot are one card.
+        for _, group in itertools.groupby(
+            known, key=lambda found: _slot(found[0].address)
+        ):
+            try:
+                reports.append(self._report(list(group)))
+            except OSError as exc:
+                # It went away between two reads.
+                LOG.warning('Skipping a card: %s', exc)
+        return reports
+
+    def program(
+        self, device: model.PciAddress, deployable: str, image: pathlib.Path
+    ) -> None:
+        raise _cannot()
+
+    def expected_function(
+        self, image: pathlib.Path, *, told: str | None = None
+    ) -> str | None:
+        raise _cannot()
+
+    def identify(
+        self, device: model.PciAddress, deployable: str
+    ) -> str | None:
+        self._find(device, deployable)
+        return None
+
+    def wipe(
+        self,
+        device: model.PciAddress,
+        deployable: str,
+        level: model.WipeLevel,
+    ) -> None:
+        function = self._find(device, deployable)
+        if level == model.WipeLevel.NONE:
+            return
+        if level != model.WipeLevel.RESET:
+            raise errors.DeviceFailed(
+                deployable=deployable,
+                cause=model.Cause.DEVICE_ERROR,
+                detail=f'such a card cannot be wiped at level {level}',
+            )
+        try:
+            self._fs.write(f'{function.path}/reset', '1')
+        except OSError as exc:
+            gone = exc.errno in (errno.ENODEV, errno.ENXIO)
+            raise errors.DeviceFailed(
+                deployable=deployable,
+                cause=(
+                    model.Cause.DEVICE_GONE
+                    if gone
+                    else model.Cause.DEVICE_ERROR
+                ),
+                detail=f'reset: {exc.strerror or exc}',
+            ) from exc
+
+    def _known(self, address: model.PciAddress) -> _Known | None:
+        function = pci_function.Function(self._fs, address)
+        try:
+            family = self._families.find(
+                self.name,
+                function.id('vendor'),
+                function.id('device'),
+                function.subsystem(),
+            )
+        except OSError as exc:
+            LOG.debug('%s: %s', address, exc)
+            return None
+        if family is None or function.is_vf():
+            return None
+        return function, family
+
+    def _report(self, known: list[_Known]) -> model.DeviceReport:
+        first, family = known[0]
+        handles: list[tuple[model.PciAddress, model.HandleKind]] = []
+        for function, _ in known:
+            vfs = function.vfs()
+            handles += [(vf, model.HandleKind.VF) for vf in vfs]
+            if not vfs:
+                handles.append((function.address, model.HandleKind.PF))
+        return model.DeviceReport(
+            driver=self.name,
+            pci_address=first.address,
+            vendor=family.vendor,
+            family=family.name,
+            vendor_id=first.id('vendor'),
+            product_id=first.id('device'),
+            model=family.model,
+            serial=first.serial(),
+            numa_node=first.numa_node(),
+            deployables=tuple(
+                self._deployable(first.address, handle, kind)
+                for handle, kind in handles
+            ),
+        )
+
+    def _deployable(
+        self,
+        card: model.PciAddress,
+        handle: model.PciAddress,
+        kind: model.HandleKind,
+    ) -> model.DeployableReport:
+        path = pci_function.Function(self._fs, handle).path
+        resets = self._fs.exists(f'{path}/reset')
+        return model.DeployableReport(
+            name=f'{card}/{handle}',
+            handles=(handle,),
+            handle_kind=kind,
+            wipe_levels=(model.WipeLevel.RESET,) if resets else (),
+        )
+
+    def _find(
+        self, device: model.PciAddress, deployable: str
+    ) -> pci_function.Function:
+        card, _, name = deployable.partition('/')
+        try:
+            function = pci_function.Function(
+                self._fs, model.PciAddress.parse(name)
+            )
+            owner = function.physical()
+            if card == str(device) and _slot(owner) == _slot(device):
+                return function
+        except (OSError, ValueError) as exc:
+            LOG.debug('%s: %s', deployable, exc)
+        raise errors.DeviceFailed(
+            deployable=deployable,
+            cause=model.Cause.DEVICE_GONE,
+            detail=f'card {device} has no such function; is it gone?',
+        )
+
+
+def _slot(address: model.PciAddress) -> tuple[str, str, str]:
+    return address.domain, address.bus, address.device
+
+
+def _cannot() -> errors.BadBitstream:
+    return errors.BadBitstream(reason='cards of driver pci load no images')

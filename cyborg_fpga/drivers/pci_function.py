@@ -1,0 +1,119 @@
+"""What sysfs says of one PCI function, whoever's card it is on."""
+
+import re
+
+from oslo_log import log as logging
+
+from cyborg_fpga import model
+from cyborg_fpga.drivers import sysfs
+
+LOG = logging.getLogger(__name__)
+
+DEVICES = 'bus/pci/devices'
+
+_NUMBER = re.compile('[0-9]+$')
+#: PCIe extended capability "device serial number" and where they start.
+_SERIAL_CAPABILITY = 0x0003
+_CAPABILITIES = 0x100
+
+
+def addresses(fs: sysfs.Sysfs) -> list[model.PciAddress]:
+    """Every PCI function of the host, in order."""
+    try:
+        names = fs.listdir(DEVICES)
+    except OSError:
+        return []
+    return sorted(filter(None, map(_parsed, names)))
+
+
+class Function:
+    """One PCI function; reads when asked.
+
+    :ivar path: Its directory, for what only one driver looks at.
+    """
+
+    def __init__(self, fs: sysfs.Sysfs, address: model.PciAddress) -> None:
+        self.address = address
+        self.path = f'{DEVICES}/{address}'
+        self._fs = fs
+
+    def id(self, attribute: str) -> str:
+        """A PCI id as four hex digits without ``0x``.
+
+        :raises OSError: It cannot be read, so the function is gone.
+        """
+        return self._fs.read(f'{self.path}/{attribute}').removeprefix('0x')
+
+    def subsystem(self) -> str:
+        """Subsystem device id; '' if it cannot be read."""
+        return (self.text('subsystem_device') or '').removeprefix('0x')
+
+    def numa_node(self) -> int | None:
+        try:
+            node = int(self.text('numa_node') or '')
+        except ValueError:
+            return None
+        return node if node >= 0 else None
+
+    def serial(self) -> str | None:
+        """PCIe's serial number; None where the card has none."""
+        try:
+            config = self._fs.read_bytes(f'{self.path}/config', 4096)
+        except OSError:
+            return None
+        offset, seen = _CAPABILITIES, set[int]()
+        while _CAPABILITIES <= offset <= len(config) - 12:
+            # A broken card may show a ring.
+            if offset in seen:
+                return None
+            seen.add(offset)
+            head = int.from_bytes(config[offset : offset + 4], 'little')
+            if head & 0xFFFF == _SERIAL_CAPABILITY:
+                serial = config[offset + 4 : offset + 12][::-1].hex()
+                return serial if serial.strip('0') else None
+            offset = head >> 20
+        return None
+
+    def vfs(self) -> list[model.PciAddress]:
+        """Its virtual functions in the order of their numbers."""
+        links = self._fs.glob(f'{self.path}/virtfn*')
+        targets = (
+            _parsed(self._fs.readlink(link).rpartition('/')[2])
+            for link in sorted(links, key=_number)
+        )
+        return [target for target in targets if target is not None]
+
+    def is_vf(self) -> bool:
+        return self._fs.exists(f'{self.path}/physfn')
+
+    def physical(self) -> model.PciAddress:
+        """The physical function that it is or belongs to.
+
+        :raises OSError: There is no such function.
+        """
+        if not self.is_vf():
+            self.id('vendor')
+            return self.address
+        link = self._fs.readlink(f'{self.path}/physfn')
+        return model.PciAddress.parse(link.rpartition('/')[2])
+
+    def text(self, attribute: str) -> str | None:
+        """An attribute; None while it cannot be read."""
+        try:
+            return self._fs.read(f'{self.path}/{attribute}')
+        except OSError as exc:
+            LOG.debug('%s of %s: %s', attribute, self.address, exc)
+            return None
+
+
+def _parsed(name: str) -> model.PciAddress | None:
+    try:
+        return model.PciAddress.parse(name)
+    except ValueError:
+        LOG.debug('Not a PCI function: %s', name)
+        return None
+
+
+def _number(path: str) -> int:
+    match = _NUMBER.search(path)
+    return int(match[0]) if match else -1

@@ -1,0 +1,46 @@
+"""The kinds of simulated cards: how each looks and what it can load.
+
+To add one: a tree, a function that decodes its images, a line here, and a
+family in :mod:`.scenario`.
+"""
+
+import pathlib
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from cyborg_fpga.simulator import dfl
+from cyborg_fpga.simulator import payload
+from cyborg_fpga.simulator import scenario
+from cyborg_fpga.simulator import tree
+
+
+class Kind(NamedTuple):
+    """:ivar decode: Says which function an image is; raises
+    :class:`payload.BadImage` where the hardware would refuse it.
+    """
+
+    tree: type[tree.CardTree]
+    decode: Callable[[bytes, scenario.Card], str]
+
+
+def _region_image(image: bytes, card: scenario.Card) -> str:
+    return payload.parse(image, card.region_id or '').function_id
+
+
+def _nothing(image: bytes, card: scenario.Card) -> str:
+    raise payload.BadImage('such a card loads no images')
+
+
+KINDS = {
+    'dfl': Kind(dfl.DflTree, _region_image),
+    'pci': Kind(tree.PlainTree, _nothing),
+}
+
+
+def plan(
+    directory: pathlib.Path, cards: Sequence[scenario.Card]
+) -> list[tree.CardTree]:
+    """Give every card its numbers; writes nothing."""
+    numbers = tree.Numbers()
+    return [KINDS[card.kind].tree(directory, card, numbers) for card in cards]

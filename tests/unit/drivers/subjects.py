@@ -1,0 +1,99 @@
+"""The drivers that the contract suite runs, each with cards of its own."""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable
+
+from cyborg_fpga import model
+from cyborg_fpga.drivers import base
+from cyborg_fpga.drivers import families
+from cyborg_fpga.drivers import intel_dfl
+from cyborg_fpga.drivers import pci
+from cyborg_fpga.simulator import samples
+
+FUNCTION = 'd8424dc4a4a3c413f89e433683f9040b'
+OTHER_FUNCTION = 'f7df405cbd7acf7222f144b0b93acd18'
+
+_A10 = '69528db6eb31577a8c3668f9faa081f6'
+_D5005 = '9346116da52d5ca8b06aa9a389ef7c8d'
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Subject:
+    """One driver and a host for it.
+
+    :ivar scenario: At least two cards.
+    :ivar card: Address of the card that is worked on; simulated cards are
+        named after it too.
+    :ivar deployable: Of that card.
+    :ivar handles: All of that deployable.
+    :ivar levels: What it can be wiped to.
+    :ivar image: Makes a file of a function; None: it loads none.
+    :ivar misfit: Makes a file for another kind of region.
+    :ivar site: What the site's table of families says.
+    """
+
+    driver: type[base.Driver]
+    scenario: str
+    card: str
+    deployable: str
+    handles: tuple[str, ...]
+    levels: tuple[model.WipeLevel, ...] = (model.WipeLevel.RESET,)
+    image: Callable[[str], bytes] | None = None
+    misfit: Callable[[str], bytes] | None = None
+    site: str = ''
+
+    def table(self, folder: pathlib.Path) -> families.Table:
+        if not self.site:
+            return families.shipped()
+        path = folder / 'families.yaml'
+        path.write_text(self.site)
+        return families.Table.read(path)
+
+
+_QUICK = 'program_fixed: 0, program_rate: 1000000000'
+
+SUBJECTS = {
+    'intel_dfl': Subject(
+        driver=intel_dfl.IntelDFLDriver,
+        scenario=f"""
+        cards:
+          - {{address: '0000:3b:00.0', family: PAC_A10, {_QUICK}}}
+          - {{address: '0000:5e:00.0', family: PAC_A10, {_QUICK}}}
+        """,
+        card='0000:3b:00.0',
+        deployable='0000:3b:00.0/port0',
+        handles=('0000:3b:00.0',),
+        image=lambda function: samples.sample_gbs(_A10, function),
+        misfit=lambda function: samples.sample_gbs(_D5005, function),
+    ),
+    'intel_dfl_vfs': Subject(
+        driver=intel_dfl.IntelDFLDriver,
+        scenario=f"""
+        cards:
+          - {{address: '0000:3b:00.0', family: PAC_D5005, vfs: 3, {_QUICK}}}
+          - {{address: '0000:5e:00.0', family: PAC_A10, {_QUICK}}}
+        """,
+        card='0000:3b:00.0',
+        deployable='0000:3b:00.0/port0',
+        handles=('0000:3b:10.0', '0000:3b:10.2', '0000:3b:10.4'),
+        image=lambda function: samples.sample_gbs(_D5005, function),
+        misfit=lambda function: samples.sample_gbs(_A10, function),
+    ),
+    'pci': Subject(
+        driver=pci.PciDriver,
+        scenario="""
+        cards:
+          - {address: '0000:3b:00.0', family: SRIOV, vfs: 4}
+          - {address: '0000:5e:00.0', family: SRIOV}
+        """,
+        card='0000:3b:00.0',
+        deployable='0000:3b:00.0/0000:3b:10.2',
+        handles=('0000:3b:10.2',),
+        site="""
+        families:
+          - {driver: pci, vendor: altera, name: X1, ids: ['1172/e001'],
+             vf: 'e002'}
+        """,
+    ),
+}

@@ -1,0 +1,320 @@
+"""The contract of drivers/base.py: every driver on every backend.
+
+A new driver is a line in :mod:`.subjects`, a new backend one in
+:mod:`tests.fixtures.backends`.
+"""
+
+import configparser
+import pathlib
+
+from oslotest import base
+
+from cyborg_fpga import errors
+from cyborg_fpga import model
+from tests.fixtures import backends
+from tests.unit.drivers import subjects
+
+FUNCTION = subjects.FUNCTION
+ROOT = pathlib.Path(__file__).parents[3]
+
+
+class Contract:
+    """What holds for every driver; mixed into a test class of each."""
+
+    subject: subjects.Subject
+    backend: type
+
+    def setUp(self):
+        super().setUp()
+        self.host = self.useFixture(self.backend(self.subject.scenario))
+        self.simulator = self.host.simulator
+        self.driver = self.subject.driver(
+            self.host.fs, self.subject.table(self.host.directory)
+        )
+        self.card = model.PciAddress.parse(self.subject.card)
+        self.name = self.subject.deployable
+        self.guest = self.subject.handles[-1]
+
+    def report(self):
+        (found,) = [
+            r for r in self.driver.discover() if r.pci_address == self.card
+        ]
+        return found
+
+    def region(self):
+        (found,) = [
+            d for d in self.report().deployables if d.name == self.name
+        ]
+        return found
+
+    def image(self, function=FUNCTION, make=None):
+        path = self.host.directory / f'image-{function}'
+        path.write_bytes((make or self.subject.image)(function))
+        return path
+
+    def loads(self):
+        return [
+            port['loads']
+            for card in self.simulator.cards()
+            for port in card['ports']
+        ]
+
+    def fails(self, call, *args):
+        exc = self.assertRaises(errors.DeviceFailed, call, *args)
+        return model.Cause(exc.kwargs['cause'])
+
+    def needs(self, level=None):
+        if level is None and self.subject.image is None:
+            self.skipTest('its cards load no images')
+        if level is not None and level not in self.subject.levels:
+            self.skipTest(f'its cards are not wiped at level {level}')
+
+    # ---- discover
+
+    def test_cards_are_reported_in_the_order_of_their_addresses(self):
+        found = [report.pci_address for report in self.driver.discover()]
+        self.assertEqual(2, len(found))
+        self.assertEqual(sorted(found), found)
+
+    def test_two_looks_say_the_same(self):
+        self.assertEqual(self.driver.discover(), self.driver.discover())
+
+    def test_looking_changes_nothing(self):
+        self.simulator.write_memory(self.guest, 0, b'kept')
+        self.driver.discover()
+        self.assertEqual(b'kept', self.simulator.read_memory(self.guest, 0, 4))
+        self.assertEqual({0}, set(self.loads()))
+
+    def test_a_report_survives_the_wire(self):
+        for report in self.driver.discover():
+            self.assertEqual(self.subject.driver.name, report.driver)
+            again = model.DeviceReport.from_wire(report.to_wire())
+            self.assertEqual(report, again)
+
+    def test_ids_have_their_form(self):
+        for report in self.driver.discover():
+            self.assertRegex(report.vendor, '^[a-z][a-z0-9_]*$')
+            self.assertRegex(report.family, '^[A-Z0-9_]+$')
+            for value in (report.vendor_id, report.product_id):
+                self.assertRegex(value, '^[0-9a-f]{4}$')
+            for region in report.deployables:
+                if region.region_id is not None:
+                    self.assertRegex(region.region_id, '^[0-9a-f]{32}$')
+
+    def test_names_and_handles_are_unique(self):
+        regions = [r for d in self.driver.discover() for r in d.deployables]
+        names = [region.name for region in regions]
+        handles = [h for region in regions for h in region.handles]
+        self.assertEqual(len(set(names)), len(names))
+        self.assertEqual(len(set(handles)), len(handles))
+
+    def test_a_region_says_what_can_be_given_and_done(self):
+        region = self.region()
+        self.assertEqual(
+            list(self.subject.handles), [str(h) for h in region.handles]
+        )
+        self.assertEqual(self.subject.levels, region.wipe_levels)
+        self.assertTrue(region.readable)
+        self.assertIsNone(region.function_id)
+
+    def test_a_card_that_vanishes_is_left_out_until_it_is_back(self):
+        self.simulator.fault(self.subject.card, 'vanish')
+        found = [r.pci_address for r in self.driver.discover()]
+        self.assertEqual((1, False), (len(found), self.card in found))
+        self.simulator.clear(self.subject.card)
+        self.assertEqual(self.name, self.region().name)
+
+    def test_no_attribute_ends_the_scan_of_the_other_cards(self):
+        others = {r.pci_address for r in self.driver.discover()} - {self.card}
+        for path, data in self.attributes():
+            for change in (None, b'\xff?\n'):
+                path.unlink() if change is None else path.write_bytes(change)
+                found = {r.pci_address for r in self.driver.discover()}
+                self.assertLessEqual(others, found, path)
+            path.write_bytes(data)
+
+    def attributes(self):
+        top = (self.host.sys / 'bus/pci/devices' / self.subject.card).resolve()
+        found = [p for p in top.rglob('*') if p.is_file()]
+        self.assertGreater(len(found), 5)
+        return [(path, path.read_bytes()) for path in sorted(found)]
+
+    # ---- program, identify
+
+    def test_what_is_loaded_is_read_back(self):
+        self.needs()
+        self.assertIsNone(self.driver.identify(self.card, self.name))
+        image = self.image()
+        for _ in range(2):
+            self.driver.program(self.card, self.name, image)
+            expected = self.driver.expected_function(image)
+            self.assertIsNotNone(expected)
+            self.assertEqual(
+                expected, self.driver.identify(self.card, self.name)
+            )
+            self.assertEqual(expected, self.region().function_id)
+
+    def test_two_images_show_two_functions(self):
+        self.needs()
+        seen = set()
+        for function in (FUNCTION, subjects.OTHER_FUNCTION):
+            self.driver.program(self.card, self.name, self.image(function))
+            seen.add(self.driver.identify(self.card, self.name))
+        self.assertEqual(2, len(seen))
+
+    def test_other_cards_are_left_alone(self):
+        self.needs()
+        self.driver.program(self.card, self.name, self.image())
+        self.assertEqual(1, sum(self.loads()))
+
+    def test_what_the_last_guest_left_goes_with_its_function(self):
+        self.needs()
+        self.simulator.write_memory(self.guest, 0, b'secret')
+        self.driver.program(self.card, self.name, self.image())
+        self.assertNotEqual(
+            b'secret', self.simulator.read_memory(self.guest, 0, 6)
+        )
+
+    def test_an_image_for_another_region_does_not_touch_the_card(self):
+        self.needs()
+        image = self.image(make=self.subject.misfit)
+        self.assertRaises(
+            errors.DoesNotFit,
+            self.driver.program,
+            self.card,
+            self.name,
+            image,
+        )
+        self.assertEqual({0}, set(self.loads()))
+
+    def test_a_file_that_is_no_image_does_not_touch_the_card(self):
+        image = self.image(make=lambda function: b'#!/bin/sh\n')
+        for call in (
+            lambda: self.driver.program(self.card, self.name, image),
+            lambda: self.driver.expected_function(image),
+        ):
+            self.assertRaises(errors.BadBitstream, call)
+        self.assertEqual({0}, set(self.loads()))
+
+    def test_a_load_that_fails_is_told_and_the_next_one_works(self):
+        self.needs()
+        self.simulator.fault(self.subject.card, 'fail', times=1)
+        cause = self.fails(
+            self.driver.program, self.card, self.name, self.image()
+        )
+        self.assertEqual(model.Cause.DEVICE_ERROR, cause)
+        self.driver.program(self.card, self.name, self.image())
+        self.assertIsNotNone(self.driver.identify(self.card, self.name))
+
+    def test_after_a_load_that_fails_no_function_is_shown(self):
+        self.needs()
+        self.driver.program(self.card, self.name, self.image())
+        self.simulator.fault(self.subject.card, 'fail', times=1)
+        other = self.image(subjects.OTHER_FUNCTION)
+        self.fails(self.driver.program, self.card, self.name, other)
+        try:
+            shown = self.driver.identify(self.card, self.name)
+        except errors.DeviceFailed:
+            shown = None
+        self.assertIsNone(shown)
+        self.assertIsNone(self.region().function_id)
+
+    def test_a_card_that_lies_is_found_out_by_reading_back(self):
+        self.needs()
+        image = self.image()
+        self.simulator.fault(self.subject.card, 'lie')
+        self.driver.program(self.card, self.name, image)
+        self.assertNotEqual(
+            self.driver.expected_function(image),
+            self.driver.identify(self.card, self.name),
+        )
+
+    def test_a_region_that_is_not_there_is_named_so(self):
+        other = model.PciAddress.parse('0000:5e:00.0')
+        for card, name in (
+            (self.card, f'{self.card}/x'),
+            (self.card, ''),
+            (self.card, '../../x'),
+            (other, self.name),
+        ):
+            self.assertEqual(
+                model.Cause.DEVICE_GONE,
+                self.fails(self.driver.identify, card, name),
+            )
+
+    def test_a_card_that_is_gone_is_named_so(self):
+        calls = [
+            (self.driver.identify, self.card, self.name),
+            (self.driver.wipe, self.card, self.name, self.subject.levels[0]),
+        ]
+        if self.subject.image is not None:
+            image = self.image()
+            calls.append((self.driver.program, self.card, self.name, image))
+        self.simulator.fault(self.subject.card, 'vanish')
+        for call in calls:
+            self.assertEqual(model.Cause.DEVICE_GONE, self.fails(*call))
+
+    # ---- wipe
+
+    def test_a_reset_removes_data_and_keeps_the_function(self):
+        self.needs(model.WipeLevel.RESET)
+        if self.subject.image is not None:
+            self.driver.program(self.card, self.name, self.image())
+        before = self.driver.identify(self.card, self.name)
+        self.simulator.write_memory(self.guest, 0, b'secret')
+        self.driver.wipe(self.card, self.name, model.WipeLevel.RESET)
+        self.assertEqual(
+            bytes(6), self.simulator.read_memory(self.guest, 0, 6)
+        )
+        self.assertEqual(before, self.driver.identify(self.card, self.name))
+
+    def test_clearing_removes_data_and_function(self):
+        self.needs(model.WipeLevel.CLEAR)
+        self.driver.program(self.card, self.name, self.image())
+        self.simulator.write_memory(self.guest, 0, b'secret')
+        self.driver.wipe(self.card, self.name, model.WipeLevel.CLEAR)
+        self.assertIsNone(self.driver.identify(self.card, self.name))
+        self.assertNotEqual(
+            b'secret', self.simulator.read_memory(self.guest, 0, 6)
+        )
+
+    def test_level_none_touches_nothing(self):
+        self.simulator.write_memory(self.guest, 0, b'kept')
+        self.driver.wipe(self.card, self.name, model.WipeLevel.NONE)
+        self.assertEqual(b'kept', self.simulator.read_memory(self.guest, 0, 4))
+
+    def test_a_wipe_that_does_not_work_is_told(self):
+        self.simulator.fault(self.subject.card, 'wipe')
+        self.fails(
+            self.driver.wipe, self.card, self.name, self.subject.levels[0]
+        )
+
+    def test_a_level_that_is_not_offered_is_told(self):
+        for level in (model.WipeLevel.RESET, model.WipeLevel.CLEAR):
+            if level not in self.subject.levels:
+                self.fails(self.driver.wipe, self.card, self.name, level)
+
+
+for _backend, _fixture in backends.BACKENDS.items():
+    for _name, _subject in subjects.SUBJECTS.items():
+        _class = f'Test_{_name}_on_{_backend}'
+        globals()[_class] = type(
+            _class,
+            (Contract, base.BaseTestCase),
+            {
+                'subject': _subject,
+                'backend': _fixture,
+                '__module__': __name__,
+            },
+        )
+
+
+class TestTheSuiteItself(base.BaseTestCase):
+    def test_no_driver_is_left_out(self):
+        entry_points = configparser.ConfigParser()
+        entry_points.read(ROOT / 'setup.cfg')
+        listed = entry_points['entry_points']['cyborg_fpga.drivers']
+        names = {line.split('=')[0].strip() for line in listed.splitlines()}
+        run = {s.driver.name for s in subjects.SUBJECTS.values()}
+        # The fake driver has no card that anybody could simulate.
+        self.assertEqual(names - {'', 'fake'}, run)
