@@ -17,7 +17,8 @@ cards:
 _DEADLINE = 10
 #: What an operation may take, and what its claim does after that.
 _SECONDS = _DEADLINE + 30
-_CYCLES = 12
+#: Who gets a request is the broker's choice, in turn, with some in step.
+_CYCLES = 60
 
 #: How a claim ends whose conductor dies there; None: it is gone.
 _CLAIM_ENDS = {
