@@ -1,8 +1,7 @@
 """Every call that openstacksdk can make, on a service at /accelerator.
 
-Left out is ``update_deployable``: openstacksdk 4.22 calls itself there until
-the stack ends, and no request is made. Nor does it look at the status of what
-``enable_device`` and ``disable_device`` are answered.
+It does not look at the status of what ``enable_device`` and
+``disable_device`` are answered.
 """
 
 import openstack
@@ -122,6 +121,12 @@ class TestSDK(SDKTest):
         self.service.until(
             'the bitstream is loaded',
             lambda: self.service.deployable()['bitstream_id'] == image,
+        )
+
+    def test_the_old_name_of_that_calls_itself_for_ever(self):
+        """In openstacksdk 4.22; no request is made."""
+        self.assertRaises(
+            RecursionError, self.sdk.update_deployable, uuids.region, []
         )
 
     def test_device_profiles(self):

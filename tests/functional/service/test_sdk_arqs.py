@@ -4,9 +4,13 @@ It finds an ARQ's state and takes lists from ``arqs``; what it sends for bind
 and unbind is a PATCH of one ARQ's URL.
 """
 
+import ast
+import inspect
 import uuid
 
 from openstack import exceptions
+from openstack.accelerator.v2 import _proxy
+from oslotest import base
 
 from tests.functional.service import test_sdk
 
@@ -49,16 +53,22 @@ class TestArqs(test_sdk.SDKTest):
             'device_rp_uuid': self.service.deployable()['rp_uuid'],
             'instance_uuid': str(uuid.uuid4()),
         }
-        exc = self.assertRaises(
-            exceptions.ForbiddenException,
+        for patch in (
+            self.user.patch_accelerator_request,
+            # The same under its old name.
             self.user.update_accelerator_request,
-            self.arq.id,
-            self.operations('add', **values),
-        )
-        self.assertIn('requires a service token', str(exc))
+        ):
+            exc = self.assertRaises(
+                exceptions.ForbiddenException,
+                patch,
+                self.arq.id,
+                self.operations('add', **values),
+            )
+            self.assertIn('requires a service token', str(exc))
 
     def test_one_is_deleted(self):
         self.user.delete_accelerator_request(self.arq.id)
+        self.user.wait_for_delete(self.arq, interval=0, wait=60)
         self.assertEqual([], list(self.user.accelerator_requests()))
         self.assertRaises(
             exceptions.NotFoundException,
@@ -66,3 +76,15 @@ class TestArqs(test_sdk.SDKTest):
             self.arq.id,
             ignore_missing=False,
         )
+
+
+class TestAll(base.BaseTestCase):
+    def test_every_call_is_made(self):
+        calls = {name for name in vars(_proxy.Proxy) if name[0] != '_'}
+        made = {
+            node.attr
+            for tests in (test_sdk.TestSDK, TestArqs)
+            for node in ast.walk(ast.parse(inspect.getsource(tests)))
+            if isinstance(node, ast.Attribute)
+        }
+        self.assertEqual(set(), calls - made - {'api_version'})
