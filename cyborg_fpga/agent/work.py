@@ -126,7 +126,9 @@ class Work:
         with self._cache.fetch(operation, self._meter(task)) as image:
             killpoints.reached('fetched')
             self._advance(task, _Stage.VERIFYING)
-            expected = driver.expected_function(image)
+            expected = driver.expected_function(
+                image, told=operation.expected_function
+            )
             if operation.expected_function not in (None, expected):
                 raise agent_task.Failure(
                     model.Cause.IMAGE_MISMATCH,

@@ -15,7 +15,9 @@ from oslo_log import log as logging
 from cyborg_fpga import context
 from cyborg_fpga import errors
 from cyborg_fpga import nouns
-from cyborg_fpga.bitstream import gbs
+from cyborg_fpga.bitstream import formats
+from cyborg_fpga.bitstream import header as file_header
+from cyborg_fpga.bitstream import source
 from cyborg_fpga.clients import glance
 from cyborg_fpga.conductor import images
 from cyborg_fpga.db import bitstreams
@@ -38,7 +40,7 @@ _HEADERS = 20000
 # Images whose header could not be read are tried again, so many per cycle.
 _AGAIN = 20
 
-_Header = tuple[gbs.Gbs | None, str]
+_Header = tuple[file_header.Header | None, str]
 
 
 class Catalogue:
@@ -235,9 +237,10 @@ class Catalogue:
 
     def _fetch_header(self, image: glance.Image) -> _Header:
         try:
-            data = self._glance.head(image.id, gbs.HEADER_LIMIT)
-            return gbs.parse_header(data, image.size), ''
+            data = self._glance.head(image.id, source.HEAD)
+            file = source.beginning(data, image.size or 0)
+            return formats.read(file), ''
         except errors.BadBitstream as exc:
-            return None, f'is no GBS ({exc.kwargs["reason"]})'
+            return None, f'is no bitstream ({exc.kwargs["reason"]})'
         except errors.NotFound:
             return None, 'is not there'

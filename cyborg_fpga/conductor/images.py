@@ -9,7 +9,7 @@ from collections.abc import Collection
 from collections.abc import Mapping
 
 from cyborg_fpga import nouns
-from cyborg_fpga.bitstream import gbs
+from cyborg_fpga.bitstream import header as file_header
 from cyborg_fpga.clients import glance
 
 TYPE = re.compile(r'[a-z0-9_]{1,32}')
@@ -61,7 +61,7 @@ def read_image(
     image: glance.Image,
     trusted_projects: Collection[str],
     *,
-    header: gbs.Gbs | None = None,
+    header: file_header.Header | None = None,
     fault: str = '',
 ) -> nouns.Bitstream:
     """Make a catalogue record of an image.
@@ -82,13 +82,13 @@ def read_image(
         _not_whole(image)
         or _malformed(words)
         or _contradiction(words, header)
-        or _without_region(region, fault)
+        or _without_region(region, header, fault)
     )
     function_name = _first(words, _FUNCTION_NAME)
     version = _first(words, _VERSION)
     if header is not None:
         function_name = function_name or header.name or None
-        version = version or str(header.version)
+        version = version or header.version or None
     return nouns.Bitstream(
         uuid=image.id,
         name=image.name[:_MAX_TEXT],
@@ -151,7 +151,9 @@ def _malformed(words: Mapping[str, str]) -> str:
     return ''
 
 
-def _contradiction(words: Mapping[str, str], header: gbs.Gbs | None) -> str:
+def _contradiction(
+    words: Mapping[str, str], header: file_header.Header | None
+) -> str:
     if header is None:
         return ''
     for names, said in (
@@ -159,14 +161,18 @@ def _contradiction(words: Mapping[str, str], header: gbs.Gbs | None) -> str:
         (_FUNCTION, header.function_id),
     ):
         value = _first(words, names)
-        if value is not None and _id(value) != said:
+        if value is not None and said is not None and _id(value) != said:
             return f'its {names[0]} is {_id(value)}, in the file it is {said}'
     return ''
 
 
-def _without_region(region: str | None, fault: str) -> str:
+def _without_region(
+    region: str | None, header: file_header.Header | None, fault: str
+) -> str:
     if region is not None:
         return ''
+    if header is not None:
+        fault = f'is {file_header.TITLES[header.format]}'
     return 'it does not say for which region it is' + (
         f', and its file {fault}' if fault else ''
     )

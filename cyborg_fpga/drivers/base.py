@@ -63,10 +63,16 @@ class Driver(abc.ABC):
         """
 
     @abc.abstractmethod
-    def expected_function(self, image: pathlib.Path) -> str | None:
+    def expected_function(
+        self, image: pathlib.Path, *, told: str | None = None
+    ) -> str | None:
         """The function id that *image* must show once loaded.
 
-        :raises errors.BadBitstream: Not a file of this driver's formats.
+        :param told: What the catalogue says of it, for formats that do not
+            name their function; a file's own word goes before it.
+        :returns: None for an image that leaves the region blank.
+        :raises errors.BadBitstream: Not a file of this driver's formats, or
+            nobody says which function it is.
         """
 
     @abc.abstractmethod

@@ -9,7 +9,8 @@ import pathlib
 
 from cyborg_fpga import errors
 from cyborg_fpga import model
-from cyborg_fpga.bitstream import gbs
+from cyborg_fpga.bitstream import formats
+from cyborg_fpga.bitstream import header
 from cyborg_fpga.drivers import base
 from cyborg_fpga.drivers import families
 from cyborg_fpga.drivers import sysfs
@@ -68,17 +69,18 @@ class FakeDriver(base.Driver):
     def program(
         self, device: model.PciAddress, deployable: str, image: pathlib.Path
     ) -> None:
-        described = gbs.parse(image)
+        said = formats.parse(image, only=header.Format.GBS)
         self._find(device, deployable)
-        if described.region_id != REGION:
-            raise errors.DoesNotFit(
-                reason=f'it was made for region {described.region_id}, '
-                f'{deployable} is region {REGION}'
-            )
+        target = header.Target(name=deployable, region_ids=(REGION,))
+        reason = header.fits(said, target)
+        if reason:
+            raise errors.DoesNotFit(reason=reason)
         self._function = self.expected_function(image)
 
-    def expected_function(self, image: pathlib.Path) -> str | None:
-        function = gbs.parse(image).function_id
+    def expected_function(
+        self, image: pathlib.Path, *, told: str | None = None
+    ) -> str | None:
+        function = formats.function(image, told, only=header.Format.GBS)
         return None if function == _BLANK else function
 
     def identify(

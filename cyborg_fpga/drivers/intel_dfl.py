@@ -16,7 +16,8 @@ from oslo_log import log as logging
 
 from cyborg_fpga import errors
 from cyborg_fpga import model
-from cyborg_fpga.bitstream import gbs
+from cyborg_fpga.bitstream import formats
+from cyborg_fpga.bitstream import header
 from cyborg_fpga.drivers import base
 from cyborg_fpga.drivers import dfl_tree
 from cyborg_fpga.drivers import families
@@ -61,33 +62,33 @@ class IntelDFLDriver(base.Driver):
     def program(
         self, device: model.PciAddress, deployable: str, image: pathlib.Path
     ) -> None:
-        described = gbs.parse(image)
+        said = formats.parse(image, only=header.Format.GBS)
         card, port = self._find(device, deployable)
         try:
             region = card.region_id(port)
         except OSError as exc:
             self._failed(deployable, exc, 'its region id cannot be read')
-        if described.region_id != region:
-            raise errors.DoesNotFit(
-                reason=f'it was made for region {described.region_id}, '
-                f'{deployable} is region {region}'
-            )
-        arg = _PORT_PR.pack(
-            _PORT_PR.size, 0, port, described.payload_size or 0, 0
-        )
+        target = header.Target(name=deployable, region_ids=(region,))
+        reason = header.fits(said, target)
+        if reason:
+            raise errors.DoesNotFit(reason=reason)
+        formats.verify(image)
+        arg = _PORT_PR.pack(_PORT_PR.size, 0, port, said.payload_size, 0)
         try:
             self._fs.ioctl(
                 card.fme_node,
                 _FME_PORT_PR,
                 arg,
                 image=image,
-                offset=described.header_size,
+                offset=said.payload_offset,
             )
         except OSError as exc:
             self._failed(deployable, exc, card.manager_words())
 
-    def expected_function(self, image: pathlib.Path) -> str | None:
-        return _function(gbs.parse(image).function_id)
+    def expected_function(
+        self, image: pathlib.Path, *, told: str | None = None
+    ) -> str | None:
+        return _function(formats.function(image, told, only=header.Format.GBS))
 
     def identify(
         self, device: model.PciAddress, deployable: str

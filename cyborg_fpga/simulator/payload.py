@@ -10,6 +10,10 @@ does, so the image itself says what it is. All numbers are big endian::
         40     8  length of the body
         48    32  SHA-256 over the 48 bytes before and the body
         80        body: stands for the configuration data
+
+It may be signed: then 1024 bytes of signature blocks come first, and zeros
+fill it up to a multiple of 128 bytes. The card has no root key set, so all
+that it checks of them is the hash.
 """
 
 import hashlib
@@ -20,6 +24,13 @@ _MAGIC = b'FPGASIM1'
 _HEAD = struct.Struct('>8s16s16sQ')
 _DIGEST_SIZE = 32
 SIZE = _HEAD.size + _DIGEST_SIZE
+
+#: Of a signed image, little endian: magic, length and kind of the content,
+#: and at 16 its SHA-256.
+_SIGNED = struct.Struct('<III4x32s')
+_SIGNED_MAGIC = 0xB6EAFD19
+_SIGNED_KIND = 2
+_SIGNED_SIZE = 1024
 
 
 class BadImage(ValueError):
@@ -46,6 +57,7 @@ def parse(raw: bytes, region_id: str) -> Image:
 
     :raises BadImage: It is for another region, damaged or no image at all.
     """
+    raw = _signed_content(raw)
     if len(raw) < SIZE:
         raise BadImage('reconfig IP protocol error')
     magic, region, function, length = _HEAD.unpack_from(raw)
@@ -58,6 +70,21 @@ def parse(raw: bytes, region_id: str) -> Image:
     if region.hex() != region_id:
         raise BadImage('reconfig incompatible image')
     return Image(region.hex(), function.hex())
+
+
+def _signed_content(raw: bytes) -> bytes:
+    if len(raw) < _SIGNED_SIZE:
+        return raw
+    magic, size, kind, digest = _SIGNED.unpack_from(raw)
+    if magic != _SIGNED_MAGIC:
+        return raw
+    content = raw[_SIGNED_SIZE:]
+    if (size, kind) != (len(content), _SIGNED_KIND):
+        raise BadImage('reconfig IP protocol error')
+    if digest != hashlib.sha256(content).digest():
+        raise BadImage('reconfig operation error')
+    length = _HEAD.unpack_from(content.ljust(SIZE, b'\0'))[3]
+    return content[: SIZE + length]
 
 
 def _digest(head: bytes, body: bytes) -> bytes:

@@ -229,7 +229,7 @@ class TestHeaders(CatalogueCase):
         self.cycle()
         found = bitstreams.get(self.ctx, image_id)
         self.assertFalse(found.usable)
-        self.assertIn('the GBS magic is missing', found.reason)
+        self.assertIn('its format is not known', found.reason)
 
     def test_a_file_that_glance_cannot_give_does_not_stop_the_rest(self):
         broken = self.cloud.upload(b'x', type='crypto')
@@ -252,7 +252,9 @@ class TestHeaders(CatalogueCase):
             'cannot be read now', bitstreams.get(self.ctx, broken).reason
         )
         self.cycle()
-        self.assertIn('is no GBS', bitstreams.get(self.ctx, broken).reason)
+        self.assertIn(
+            'is no bitstream', bitstreams.get(self.ctx, broken).reason
+        )
 
 
 class TestLookup(CatalogueCase):

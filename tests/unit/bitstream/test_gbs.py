@@ -1,113 +1,70 @@
 """What a GBS file may say, and what nobody may make us believe."""
 
 import json
-import pathlib
-import tracemalloc
 
-import hypothesis
-from hypothesis import strategies as st
 from oslotest import base
 
 from cyborg_fpga import errors
+from cyborg_fpga.bitstream import formats
 from cyborg_fpga.bitstream import gbs
+from cyborg_fpga.bitstream import header
+from cyborg_fpga.bitstream import source
+from tests.fixtures import bitstreams
 
-REGION = '69528db6eb31577a8c3668f9faa081f6'
-FUNCTION = 'd8424dc4a4a3c413f89e433683f9040b'
-MAGIC = bytes.fromhex('58656f6e46504741b74742537630303 1'.replace(' ', ''))
-GOOD = gbs.build(REGION, FUNCTION, b'raw image', name='nlb_400')
-
-
-def described(**changes):
-    """A header's JSON as a vendor's packager writes it."""
-    return {
-        'version': 1,
-        'platform-name': 'DCP',
-        'afu-image': {
-            'magic-no': 488605312,
-            'interface-uuid': '69528DB6-EB31-577A-8C36-68F9FAA081F6',
-            'clock-frequency-high': 'auto-400',
-            'power': 7,
-            'accelerator-clusters': [
-                {
-                    'name': 'nlb_400',
-                    'total-contexts': 1,
-                    'accelerator-type-uuid': (
-                        'd8424dc4-a4a3-c413-f89e-433683f9040b'
-                    ),
-                }
-            ],
-            **changes,
-        },
-    }
+REGION = bitstreams.REGION
+FUNCTION = bitstreams.FUNCTION
+IMAGE = bitstreams.IMAGE
+described = bitstreams.described
+file = bitstreams.gbs
 
 
-def file(header, payload=b'raw'):
-    text = header if isinstance(header, bytes) else json.dumps(header).encode()
-    return MAGIC + len(text).to_bytes(4, 'little') + text + payload
+class GbsCase(base.BaseTestCase):
+    def refused(self, words, data, *, read=formats.parse):
+        exc = self.assertRaises(errors.BadBitstream, read, data)
+        self.assertRegex(exc.message, words)
+
+    def payload(self, data):
+        said = formats.parse(data)
+        return data[said.payload_offset :][: said.payload_size]
 
 
-class TestParse(base.BaseTestCase):
+class TestParse(GbsCase):
     def test_a_vendors_file_says_what_it_is(self):
-        found = gbs.parse(file(described()))
-        self.assertEqual(REGION, found.region_id)
-        self.assertEqual(FUNCTION, found.function_id)
-        self.assertEqual('nlb_400', found.name)
-        self.assertEqual('DCP', found.platform)
-        self.assertEqual(7, found.power)
-        self.assertEqual(3, found.payload_size)
-
-    def test_what_we_build_is_read_back(self):
-        found = gbs.parse(GOOD)
+        data = file(described(), b'raw')
         self.assertEqual(
-            (REGION, FUNCTION), (found.region_id, found.function_id)
+            header.Header(
+                format=header.Format.GBS,
+                size=len(data),
+                payload_offset=len(data) - 3,
+                payload_size=3,
+                region_id=REGION,
+                function_id=FUNCTION,
+                name='nlb_400',
+                version='1',
+                platform='DCP',
+            ),
+            formats.parse(data),
         )
-        self.assertEqual(b'raw image', GOOD[found.header_size :])
 
-    def test_a_file_on_disk_is_read_the_same_way(self):
-        (path,) = self.create_tempfiles([('afu', b'')])
-        pathlib.Path(path).write_bytes(GOOD)
-        self.assertEqual(gbs.parse(GOOD), gbs.parse(pathlib.Path(path)))
-
-    def test_a_missing_file_is_an_unusable_one(self):
-        missing = pathlib.Path('/nonexistent/file')
-        self.assertRaises(errors.BadBitstream, gbs.parse, missing)
-
-    def test_the_first_bytes_are_enough_for_the_header(self):
-        head = (GOOD + b'x' * 9999)[: gbs.HEADER_LIMIT]
-        found = gbs.parse_header(head, None)
-        self.assertIsNone(found.payload_size)
-        self.assertEqual(FUNCTION, found.function_id)
+    def test_the_first_bytes_are_enough(self):
+        data = file(image=b'x' * 99999)
+        head = source.beginning(data[: source.HEAD], len(data))
+        self.assertEqual(formats.parse(data), formats.read(head))
 
     def test_a_file_that_ends_with_its_header_is_refused(self):
-        self._refused('ends', file(described(), b''))
-
-    def test_a_truncated_header_is_refused(self):
-        for length in range(gbs.parse(GOOD).header_size):
-            self.assertRaises(errors.BadBitstream, gbs.parse, GOOD[:length])
+        self.refused('ends', file(image=b''))
 
     def test_a_header_longer_than_the_limit_is_refused(self):
-        data = MAGIC + (4096).to_bytes(4, 'little') + b' ' * 5000
-        self._refused('4096', data)
+        self.refused('4096', file(b' ' * 5000, length=4096))
 
-    def test_a_whole_header_longer_than_the_limit_is_refused_too(self):
-        header = {**described(), 'filler': 'x' * gbs.HEADER_LIMIT}
-        self.assertRaises(
-            errors.BadBitstream, gbs.parse_header, file(header), None
-        )
+    def test_the_longest_header_is_read(self):
+        told = described()
+        told['filler'] = 'x' * (4095 - len(json.dumps(told)) - 14)
+        self.assertEqual(4095, len(json.dumps(told)))
+        self.assertEqual(FUNCTION, formats.parse(file(told)).function_id)
 
-    def test_no_more_of_a_file_than_its_header_is_read(self):
-        (path,) = self.create_tempfiles([('afu', b'')])
-        sparse = pathlib.Path(path)
-        with sparse.open('wb') as stream:
-            stream.write(GOOD)
-            stream.truncate(64 << 20)
-        tracemalloc.start()
-        self.addCleanup(tracemalloc.stop)
-        self.assertEqual(FUNCTION, gbs.parse(sparse).function_id)
-        self.assertLess(tracemalloc.get_traced_memory()[1], 1 << 20)
-
-    def test_a_signed_file_is_named_as_such(self):
-        self._refused('signed', (0xB6EAFD19).to_bytes(4, 'little') + GOOD)
+    def test_a_header_of_no_length_is_refused(self):
+        self.refused('claims 0 bytes', file(length=0))
 
     def test_each_wrong_member_is_named(self):
         cluster = described()['afu-image']['accelerator-clusters'][0]
@@ -128,10 +85,10 @@ class TestParse(base.BaseTestCase):
                 {'accelerator-clusters': [{**cluster, 'name': '\ud800'}]},
             ),
         ):
-            self._refused(word, file(described(**changes)))
+            self.refused(word, file(described(**changes)))
 
     def test_json_made_to_hurt_is_refused(self):
-        for header in (
+        for told in (
             b'[' * 4000,
             b'{"a":' * 800,
             b'{"version":' + b'9' * 4000 + b'}',
@@ -140,61 +97,103 @@ class TestParse(base.BaseTestCase):
             b'"x"',
             b'{}',
         ):
-            self._refused('header|afu-image', file(header))
+            self.refused('header|afu-image', file(told))
 
     def test_a_version_of_thousands_of_digits_is_refused(self):
-        header = {**described(), 'version': int('9' * 1000)}
-        self._refused('version', file(header))
-
-    def _refused(self, words, data):
-        exc = self.assertRaises(errors.BadBitstream, gbs.parse, data)
-        self.assertRegex(str(exc), words)
+        told = {**described(), 'version': int('9' * 1000)}
+        self.refused('version', file(told))
 
 
-class TestFuzz(base.BaseTestCase):
-    @hypothesis.settings(max_examples=300, deadline=None, database=None)
-    @hypothesis.given(st.binary(max_size=300))
-    def test_any_bytes_are_refused_or_read(self, data):
-        self._parse(data)
-        self._parse(file(data))
+class TestLegacy(GbsCase):
+    def test_the_oldest_header_names_the_region_backwards(self):
+        said = formats.parse(bitstreams.legacy())
+        self.assertEqual(header.Format.GBS, said.format)
+        self.assertEqual((REGION, None), (said.region_id, said.function_id))
+        self.assertEqual(IMAGE, self.payload(bitstreams.legacy()))
 
-    @hypothesis.settings(max_examples=300, deadline=None, database=None)
-    @hypothesis.given(
-        st.integers(0, len(GOOD) - 1),
-        st.integers(0, 255),
-        st.integers(0, len(GOOD)),
-    )
-    def test_a_damaged_file_is_refused_or_read(self, where, value, end):
-        data = bytearray(GOOD)
-        data[where] = value
-        self._parse(bytes(data[:end]))
-        self._parse(bytes(data))
+    def test_it_needs_an_image_too(self):
+        self.refused('ends', bitstreams.legacy(b''))
 
-    @hypothesis.settings(max_examples=200, deadline=None, database=None)
-    @hypothesis.given(
-        st.dictionaries(
-            st.sampled_from(list(described()['afu-image'])),
-            st.recursive(
-                st.none() | st.booleans() | st.floats() | st.text(),
-                lambda inner: (
-                    st.lists(inner)
-                    | st.dictionaries(
-                        st.sampled_from(['name', 'accelerator-type-uuid']),
-                        inner,
-                    )
-                ),
-                max_leaves=4,
-            ),
+
+class TestSigned(GbsCase):
+    def test_the_card_gets_the_blocks_before_the_image(self):
+        data = bitstreams.signed()
+        said = formats.parse(data)
+        content = bitstreams.padded(IMAGE)
+        self.assertEqual(bitstreams.blocks(content), self.payload(data))
+        self.assertTrue(said.signed)
+        self.assertEqual(FUNCTION, said.function_id)
+        formats.verify(data)
+
+    def test_blocks_may_lie_around_it_all(self):
+        data = bitstreams.wrapped()
+        said = formats.parse(data)
+        self.assertEqual((REGION, True), (said.region_id, said.signed))
+        self.assertTrue(self.payload(data).startswith(IMAGE))
+        formats.verify(data)
+
+    def test_the_oldest_header_may_be_signed_too(self):
+        data = bitstreams.blocks(bitstreams.padded(bitstreams.legacy()))
+        self.assertEqual(REGION, formats.parse(data).region_id)
+        self.assertTrue(self.payload(data).startswith(IMAGE))
+
+    def test_the_hash_is_shown_and_compared(self):
+        for make in (bitstreams.signed, bitstreams.wrapped):
+            data = make(sha=b'\x01' * 32)
+            said = formats.parse(data)
+            self.assertEqual('sha256:' + '01' * 32, said.checksum)
+            self.refused('match the hash', data, read=formats.verify)
+
+    def test_a_changed_image_does_not_match(self):
+        for make in (bitstreams.signed, bitstreams.wrapped):
+            data = bytearray(make())
+            data[-1] ^= 1
+            formats.parse(bytes(data))
+            self.refused('match the hash', bytes(data), read=formats.verify)
+
+    def test_what_cannot_be_undone_is_refused(self):
+        for make in (bitstreams.signed, bitstreams.wrapped):
+            for kind in (0x102, 0x202, 0x302, 0x100, 0x10002):
+                self.refused('change keys', make(kind=kind))
+
+    def test_what_is_no_function_is_named(self):
+        for kind, words in (
+            (0, 'the static region, not'),
+            (1, 'the board controller'),
+            (3, 'the factory image'),
+            (7, 'content 7'),
+        ):
+            self.refused(words, bitstreams.wrapped(kind=kind))
+
+    def test_its_length_must_be_that_of_the_rest(self):
+        for length in (0, 128, 127, 2**32 - 1):
+            self.refused('claims', bitstreams.signed(length=length))
+
+    def test_a_wrong_second_block_is_refused(self):
+        self.refused('damaged', bitstreams.signed(second=0))
+
+    def test_only_a_gbs_may_be_inside(self):
+        self.refused('magic', bitstreams.blocks(bytes(256)))
+
+
+class TestBuild(GbsCase):
+    def test_what_we_build_is_read_back(self):
+        data = gbs.build(REGION, FUNCTION, b'raw image', name='aes')
+        said = formats.parse(data)
+        self.assertEqual(
+            (REGION, FUNCTION, 'aes', False),
+            (said.region_id, said.function_id, said.name, said.signed),
         )
-    )
-    def test_members_of_any_type_are_refused_or_read(self, changes):
-        self._parse(file(described(**changes)))
+        self.assertEqual(b'raw image', self.payload(data))
 
-    def _parse(self, data):
-        try:
-            found = gbs.parse(data)
-        except errors.BadBitstream:
-            return
-        self.assertRegex(found.region_id, '^[0-9a-f]{32}$')
-        self.assertRegex(found.function_id, '^[0-9a-f]{32}$')
-        self.assertEqual(len(data), found.header_size + found.payload_size)
+    def test_a_signed_one_has_the_vendors_blocks(self):
+        data = gbs.build(REGION, FUNCTION, IMAGE, signed=True)
+        found = self.payload(data)
+        expected = bitstreams.blocks(bitstreams.padded(IMAGE))
+        # The chain of keys is the vendor's affair.
+        self.assertEqual(expected[:132], found[:132])
+        self.assertEqual(expected[1024:], found[1024:])
+        formats.verify(data)
+
+    def test_the_oldest_is_byte_for_byte_the_same(self):
+        self.assertEqual(bitstreams.legacy(), gbs.build_legacy(REGION, IMAGE))

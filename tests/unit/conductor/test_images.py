@@ -1,12 +1,15 @@
 import dataclasses
 
+import hypothesis
 from hypothesis import given
 from hypothesis import strategies as st
 from oslotest import base
 
+from cyborg_fpga.bitstream import formats
 from cyborg_fpga.bitstream import gbs
 from cyborg_fpga.clients import glance
 from cyborg_fpga.conductor import images
+from tests.fixtures import bitstreams
 
 REGION = '69528db6-eb31-577a-8c36-68f9faa081f6'
 FUNCTION = 'D8424DC4-A4A3-C413-F89E-433683F9040B'
@@ -39,7 +42,9 @@ def read(properties=None, **changes):
 
 def header(**changes):
     return dataclasses.replace(
-        gbs.parse(gbs.build(PLAIN_REGION, PLAIN_FUNCTION, b'x', name='aes')),
+        formats.parse(
+            gbs.build(PLAIN_REGION, PLAIN_FUNCTION, b'x', name='aes')
+        ),
         **changes,
     )
 
@@ -103,6 +108,11 @@ class TestProperties(base.BaseTestCase):
                 read(visibility=visibility, owner='trusted').public
             )
 
+    @hypothesis.settings(
+        deadline=None,
+        database=None,
+        suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    )
     @given(
         st.dictionaries(st.text(max_size=40), st.text(max_size=300)),
         st.text(max_size=300),
@@ -192,6 +202,46 @@ class TestHeader(base.BaseTestCase):
         self.assertEqual(
             f'its region_id is {PLAIN_REGION}, in the file it is {"1" * 32}',
             found.reason,
+        )
+
+    def test_a_file_that_does_not_name_its_function_contradicts_nothing(self):
+        found = images.read_image(
+            image({'function_id': FUNCTION}),
+            [],
+            header=header(function_id=None, version=''),
+        )
+        self.assertEqual(
+            (PLAIN_FUNCTION, None, True),
+            (found.function_id, found.version, found.usable),
+        )
+
+    def test_a_file_that_names_no_region_says_what_it_is(self):
+        found = images.read_image(
+            image({'region_id': ''}),
+            [],
+            header=formats.parse(bitstreams.bit()),
+        )
+        self.assertEqual(
+            'it does not say for which region it is, and its file is a '
+            'Xilinx .bit file',
+            found.reason,
+        )
+
+    def test_an_xclbin_fills_the_gaps_too(self):
+        found = images.read_image(
+            image({'region_id': ''}),
+            [],
+            header=formats.parse(bitstreams.xclbin()),
+        )
+        self.assertEqual(
+            (PLAIN_REGION, PLAIN_FUNCTION, None, '2.16.5', True),
+            (
+                found.region_id,
+                found.function_id,
+                found.function_name,
+                found.version,
+                found.usable,
+            ),
         )
 
     def test_a_file_that_leaves_the_region_blank_has_no_function(self):

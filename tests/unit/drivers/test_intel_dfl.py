@@ -11,8 +11,12 @@ from oslotest import base
 
 from cyborg_fpga import errors
 from cyborg_fpga import model
+from cyborg_fpga.bitstream import formats
+from cyborg_fpga.bitstream import gbs
 from cyborg_fpga.drivers import intel_dfl
+from cyborg_fpga.simulator import payload
 from cyborg_fpga.simulator import samples
+from tests.fixtures import bitstreams
 from tests.fixtures import simulated_host
 
 PF = model.PciAddress.parse('0000:3b:00.0')
@@ -299,6 +303,73 @@ class TestProgram(DriverTest):
             errors.BadBitstream, self.driver.program, PF, PORT, image
         )
         self.assertEqual(0, self.simulator.cards()[0]['ports'][0]['loads'])
+
+    def file(self, data):
+        path = self.host.directory / 'file'
+        path.write_bytes(data)
+        return path
+
+    def raw(self):
+        data = self.image().read_bytes()
+        return data[formats.parse(data).payload_offset :]
+
+    def test_a_file_of_another_format_is_named_for_what_it_is(self):
+        for name, words in (
+            ('xclbin', 'it is an xclbin for Alveo cards, not an Intel'),
+            ('bit', 'it is a Xilinx .bit file, not an Intel'),
+            ('ice40', 'it is an iCE40 bitstream, not an Intel'),
+            ('ecp5', 'it is an ECP5 bitstream, not an Intel'),
+        ):
+            image = self.file(bitstreams.GOOD[name]())
+            for act, args in (
+                (self.driver.program, (PF, PORT)),
+                (self.driver.expected_function, ()),
+            ):
+                exc = self.assertRaises(errors.BadBitstream, act, *args, image)
+                self.assertIn(words, exc.message)
+        self.assertEqual(0, self.simulator.cards()[0]['ports'][0]['loads'])
+
+    def test_a_signed_image_goes_to_the_card_with_its_blocks(self):
+        image = self.file(gbs.build(A10, FUNCTION, self.raw(), signed=True))
+        self.driver.program(PF, PORT, image)
+        self.assertEqual(FUNCTION, self.driver.identify(PF, PORT))
+
+    def test_a_file_that_is_signed_as_a_whole_is_loaded_too(self):
+        # So long that nothing is needed to fill it up.
+        for size in range(128):
+            raw = payload.build(A10, FUNCTION, bytes(size))
+            whole = gbs.build(A10, FUNCTION, raw)
+            if len(whole) % 128 == 0:
+                break
+        self.driver.program(PF, PORT, self.file(bitstreams.blocks(whole)))
+        self.assertEqual(FUNCTION, self.driver.identify(PF, PORT))
+
+    def test_a_signed_image_that_was_changed_does_not_touch_the_card(self):
+        data = gbs.build(A10, FUNCTION, self.raw(), signed=True)
+        image = self.file(data[:-1] + b'x')
+        exc = self.assertRaises(
+            errors.BadBitstream, self.driver.program, PF, PORT, image
+        )
+        self.assertIn('match the hash', exc.message)
+        self.assertEqual(0, self.simulator.cards()[0]['ports'][0]['loads'])
+
+    def test_the_oldest_header_is_loaded_as_the_function_it_is_told(self):
+        image = self.file(gbs.build_legacy(A10, self.raw()))
+        self.driver.program(PF, PORT, image)
+        self.assertEqual(FUNCTION, self.driver.identify(PF, PORT))
+        self.assertEqual(
+            FUNCTION, self.driver.expected_function(image, told=FUNCTION)
+        )
+        exc = self.assertRaises(
+            errors.BadBitstream, self.driver.expected_function, image
+        )
+        self.assertIn('names its function', exc.message)
+
+    def test_a_files_own_word_goes_before_what_is_told(self):
+        self.assertEqual(
+            FUNCTION,
+            self.driver.expected_function(self.image(), told=OTHER),
+        )
 
     def test_a_damaged_image_fails_with_the_kernels_words(self):
         image = self.image()

@@ -4,7 +4,7 @@ import pathlib
 
 from oslotest import base
 
-from cyborg_fpga.bitstream import gbs
+from cyborg_fpga.bitstream import formats
 from cyborg_fpga.cmd import simulator
 from cyborg_fpga.simulator import samples
 
@@ -16,7 +16,7 @@ class TestBitstreamCommand(base.BaseTestCase):
 
     def test_it_makes_a_file_for_the_default_cards(self):
         self.assertEqual(0, simulator.main(['bitstream', str(self.file)]))
-        made = gbs.parse(self.file)
+        made = formats.parse(self.file)
         self.assertEqual(samples.EXAMPLE_REGION, made.region_id)
         self.assertEqual(samples.EXAMPLE_FUNCTION, made.function_id)
 
@@ -26,7 +26,7 @@ class TestBitstreamCommand(base.BaseTestCase):
         simulator.main(['bitstream', str(self.file), *arguments])
         self.assertEqual(
             'f7df405cbd7acf7222f144b0b93acd18',
-            gbs.parse(self.file).function_id,
+            formats.parse(self.file).function_id,
         )
 
     def test_what_is_no_id_is_refused(self):

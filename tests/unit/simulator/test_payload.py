@@ -2,9 +2,10 @@
 
 from oslotest import base
 
-from cyborg_fpga.bitstream import gbs
+from cyborg_fpga.bitstream import formats
 from cyborg_fpga.simulator import payload
 from cyborg_fpga.simulator import samples
+from tests.fixtures import bitstreams
 
 REGION = '69528db6eb31577a8c3668f9faa081f6'
 FUNCTION = 'd8424dc4a4a3c413f89e433683f9040b'
@@ -36,14 +37,31 @@ class TestPayload(base.BaseTestCase):
         )
         self.assertIn('incompatible', str(exc))
 
+    def test_signature_blocks_may_come_first(self):
+        content = bitstreams.padded(self.raw)
+        signed = bitstreams.blocks(content)
+        self.assertEqual(FUNCTION, payload.parse(signed, REGION).function_id)
+        for wrong, words in (
+            ({'sha': b'1' * 32}, 'operation error'),
+            ({'kind': 0}, 'protocol error'),
+            ({'length': 256}, 'protocol error'),
+        ):
+            exc = self.assertRaises(
+                payload.BadImage,
+                payload.parse,
+                bitstreams.blocks(content, **wrong),
+                REGION,
+            )
+            self.assertIn(words, str(exc))
+
 
 class TestSamples(base.BaseTestCase):
     def test_a_sample_is_a_file_with_an_image_of_the_same_ids(self):
         data = samples.sample_gbs(REGION, FUNCTION, size=1000, name='aes')
-        found = gbs.parse(data)
+        found = formats.parse(data)
         self.assertEqual('aes', found.name)
         self.assertEqual(1000 + payload.SIZE, found.payload_size)
-        image = payload.parse(data[found.header_size :], REGION)
+        image = payload.parse(data[found.payload_offset :], REGION)
         self.assertEqual(found.function_id, image.function_id)
 
     def test_the_same_arguments_make_the_same_bytes(self):
