@@ -73,10 +73,11 @@ class Header:
 class Target:
     """What is known of the region that is to be programmed.
 
-    What its driver cannot tell is left out.
+    What its driver cannot tell, or its files do not, is left out.
 
     :ivar name: For sentences.
     :ivar region_ids: Interfaces that it offers; a shell may have several.
+        Where there are some, a file must name one of them.
     :ivar capacity: Bytes of an image that it takes at most.
     """
 
@@ -100,6 +101,8 @@ def fits(header: Header, target: Target) -> str | None:
             f'it has {header.payload_size} bytes, {target.name} takes '
             f'{target.capacity}'
         )
+    if target.region_ids and not header.region_id:
+        return f'it does not say that it was made for {target.name}'
     compared = False
     for word, made_for, there, agree in _comparisons(header, target):
         if not made_for or not there:
@@ -111,7 +114,7 @@ def fits(header: Header, target: Target) -> str | None:
             )
         compared = True
     if not compared:
-        return f'nothing in it says that it was made for {target.name}'
+        return f'it does not say that it was made for {target.name}'
     return None
 
 

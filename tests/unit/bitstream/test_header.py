@@ -90,12 +90,19 @@ class TestFits(base.BaseTestCase):
         )
 
     def test_nothing_in_common_is_no_fit(self):
-        words = 'nothing in it says that it was made for card/port0'
+        words = 'it does not say that it was made for card/port0'
         self._not(words, {}, {})
         self._not(words, {'region_id': REGION}, {})
         self._not(words, {}, {'region_ids': [REGION]})
         self._not(words, {'part': 'xcu250'}, {'region_ids': [REGION]})
         self._not(words, {}, {'capacity': 99})
+
+    def test_nothing_stands_for_a_region_where_there_are_some(self):
+        self._not(
+            'it does not say that it was made for card/port0',
+            {'platform': 'u50'},
+            {'platform': 'u50', 'region_ids': [REGION]},
+        )
 
     def test_one_that_differs_outweighs_all_that_agree(self):
         same = {

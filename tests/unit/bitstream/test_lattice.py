@@ -1,5 +1,8 @@
 """iCE40 and ECP5: which chip, and every check word in them."""
 
+import gzip
+import pathlib
+
 from oslotest import base
 
 from cyborg_fpga import errors
@@ -9,11 +12,50 @@ from cyborg_fpga.bitstream import header
 from cyborg_fpga.bitstream import ice40
 from tests.fixtures import bitstreams
 
+SAMPLES = pathlib.Path(__file__).parents[2] / 'samples' / 'bitstreams'
+
 
 class LatticeCase(base.BaseTestCase):
     def refused(self, words, data, *, read=formats.verify):
         exc = self.assertRaises(errors.BadBitstream, read, data)
         self.assertRegex(exc.message, words)
+
+
+class TestToolchains(LatticeCase):
+    """Files that the open toolchains made, see their folder."""
+
+    def _file(self, name):
+        return gzip.decompress((SAMPLES / f'{name}.gz').read_bytes())
+
+    def test_icepacks_files_are_what_they_are(self):
+        for name, part in (
+            ('ice40-384-counter.bin', 'iCE40-384'),
+            ('ice40-8k-memory.bin', 'iCE40-8k'),
+        ):
+            data = self._file(name)
+            self.assertEqual(part, formats.parse(data).part)
+            formats.verify(data)
+            for at in (len(data) // 3, len(data) - 40):
+                changed = bytearray(data)
+                changed[at] ^= 0x10
+                self.refused('CRC is wrong', bytes(changed))
+
+    def test_ecppacks_files_are_what_they_are(self):
+        for name in (
+            'ecp5-25f-counter.bit',
+            'ecp5-25f-memory-compressed.bit',
+        ):
+            data = self._file(name)
+            said = formats.parse(data)
+            self.assertEqual(
+                ('LFE5U-25F-6CABGA381', 0x41111043), (said.part, said.idcode)
+            )
+            formats.verify(data)
+            # In the frames, and in the memory behind them.
+            for at in (700, len(data) - 40):
+                changed = bytearray(data)
+                changed[at] ^= 0x10
+                self.refused('.', bytes(changed))
 
 
 class TestICE40(LatticeCase):
