@@ -40,6 +40,7 @@ def filesystem(conf: cfg.ConfigOpts) -> sysfs.Sysfs:
             conf.agent.sysroot,
             conf.agent.devroot,
             cache=conf.agent.cache_path,
+            firmware=conf.agent.firmware_path,
         )
     except daemon.FailedToDropPrivileges as exc:
         raise errors.ServiceUnavailable(

@@ -27,6 +27,15 @@ without cards.
         help='Where the device nodes are.',
     ),
     cfg.StrOpt(
+        'firmware_path',
+        default='/lib/firmware',
+        help="""
+Where the kernel looks for firmware. Driver ``fpga_manager`` puts images there
+for the time of a load, in the directory ``cyborg-fpga``, and a record of the
+last one.
+""",
+    ),
+    cfg.StrOpt(
         'simulator',
         help="""
 Directory of a simulated FPGA host (``cyborg-fpga-simulator run DIR``).

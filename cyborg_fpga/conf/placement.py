@@ -31,13 +31,13 @@ without Nova.
     ),
     cfg.DictOpt(
         'resource_classes',
-        default={'fake': 'FPGA'},
+        default={'fake': 'FPGA', 'fpga_manager': 'FPGA'},
         help="""
 Resource class by driver name or by ``vendor/product`` PCI id, instead of
 ``CUSTOM_FPGA_<VENDOR>_PF`` and ``…_VF``; ``intel_dfl:FPGA`` for clouds that
 come from Cyborg. The default is for test beds, which know the driver
-``fake`` by Cyborg's class; ``fake:CUSTOM_FPGA_FAKE_VF`` makes it look like
-the cards of this service.
+``fake`` by Cyborg's class (``fake:CUSTOM_FPGA_FAKE_VF`` makes it look like the
+cards of this service), and for chips that are no PCI functions.
 """,
     ),
 ]

@@ -26,6 +26,8 @@ _WORDS: Mapping[str, re.Pattern[str]] = {
     'model': re.compile('.{0,255}'),
     'user': _HEX4,
     'vf': _HEX4,
+    'part': re.compile('[a-z0-9-]{1,64}'),
+    'region': re.compile('[0-9a-f]{32}'),
 }
 _LISTS: Mapping[str, re.Pattern[str]] = {
     'ids': _ID,
@@ -46,6 +48,8 @@ class Family:
     managers: tuple[str, ...] = ()
     user: str = ''
     vf: str = ''
+    part: str = ''
+    region: str = ''
     program_fixed: float = 2.0
     program_rate: float = 20e6
 
@@ -106,6 +110,11 @@ class Table:
     def manager(self, driver: str, name: str) -> Family | None:
         """The family of an FPGA manager, by what the kernel calls it."""
         return self._by_key.get((driver, name))
+
+    def vendor_id(self, vendor: str) -> str:
+        """The first PCI id of a vendor's word; four zeros if it has none."""
+        ids = [key for key, word in self._vendors.items() if word == vendor]
+        return min(ids, default='0000')
 
     def products(self, vendor: str, device: str) -> frozenset[str]:
         """Device ids of all functions of a card, *device* included."""

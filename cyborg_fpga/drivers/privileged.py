@@ -34,6 +34,7 @@ class _Roots(NamedTuple):
     sysroot: str
     devroot: str
     cache: str
+    firmware: str
 
 
 class _Request(NamedTuple):
@@ -56,6 +57,7 @@ _ATTRIBUTE = re.compile(
     'bus/pci/devices/(?P<address>[0-9a-f:.]+)/(?P<name>[a-z_]+)'
 )
 _IMAGE = re.compile('[0-9A-Za-z][0-9A-Za-z._-]{0,254}')
+_FUNCTION = re.compile('[0-9a-f]{32}')
 
 #: Of this process; set once by :func:`_set_roots`.
 _roots: list[_Roots] = []
@@ -68,10 +70,17 @@ class PrivilegedSysfs(sysfs.Sysfs):
         included.
     """
 
-    def __init__(self, sysroot: str, devroot: str, *, cache: str) -> None:
-        super().__init__(sysroot, devroot)
+    def __init__(
+        self,
+        sysroot: str,
+        devroot: str,
+        *,
+        cache: str,
+        firmware: str = '/lib/firmware',
+    ) -> None:
+        super().__init__(sysroot, devroot, firmware=firmware)
         self._cache = pathlib.Path(cache)
-        _set_roots(sysroot, devroot, cache)
+        _set_roots(sysroot, devroot, cache, firmware)
 
     def write(self, path: str, text: str) -> None:
         match = _ATTRIBUTE.fullmatch(path)
@@ -91,17 +100,29 @@ class PrivilegedSysfs(sysfs.Sysfs):
         match = _NODE.fullmatch(node)
         if match is None:
             raise _refused(node)
-        name = None
-        if image is not None:
-            if image.parent != self._cache:
-                raise _refused(str(image))
-            name = image.name
+        name = None if image is None else self._cached(image)
         _ioctl(match['kind'], int(match['number']), request, arg, name, offset)
+
+    def load_firmware(
+        self,
+        manager: int,
+        image: pathlib.Path,
+        *,
+        offset: int,
+        function: str,
+        partial: bool,
+    ) -> None:
+        _load_firmware(manager, self._cached(image), offset, function, partial)
+
+    def _cached(self, image: pathlib.Path) -> str:
+        if image.parent != self._cache:
+            raise _refused(str(image))
+        return image.name
 
 
 @default.entrypoint
-def _set_roots(sysroot: str, devroot: str, cache: str) -> None:
-    wanted = _Roots(sysroot, devroot, cache)
+def _set_roots(sysroot: str, devroot: str, cache: str, firmware: str) -> None:
+    wanted = _Roots(sysroot, devroot, cache, firmware)
     if not _roots:
         _roots.append(wanted)
     elif _roots[0] != wanted:
@@ -134,6 +155,21 @@ def _ioctl(
                 offset=offset)  # fmt: skip
 
 
+@default.entrypoint
+def _load_firmware(
+    manager: int, image: str, offset: int, function: str, partial: bool
+) -> None:
+    if not _FUNCTION.fullmatch(function):
+        raise _refused(function)
+    _fs().load_firmware(
+        int(manager),
+        _image(image),
+        offset=int(offset),
+        function=function,
+        partial=bool(partial),
+    )
+
+
 def _image(name: str) -> pathlib.Path:
     path = pathlib.Path(_roots[0].cache) / name
     if not _IMAGE.fullmatch(name) or path.is_symlink():
@@ -144,7 +180,8 @@ def _image(name: str) -> pathlib.Path:
 def _fs() -> sysfs.Sysfs:
     if not _roots:
         raise _refused('a call before the roots are set')
-    return sysfs.Sysfs(_roots[0].sysroot, _roots[0].devroot)
+    roots = _roots[0]
+    return sysfs.Sysfs(roots.sysroot, roots.devroot, firmware=roots.firmware)
 
 
 def _refused(what: str) -> PermissionError:

@@ -5,6 +5,7 @@ simulated host or a captured tree without knowing it. Errors of the kernel
 come out as the :class:`OSError` that they are.
 """
 
+import array
 import ctypes
 import errno
 import fcntl
@@ -13,6 +14,10 @@ import mmap
 import os
 import pathlib
 
+#: Our directory among the kernel's firmware.
+_OURS = 'cyborg-fpga'
+_CHUNK = 1 << 20
+
 
 class Sysfs:
     """Read and write attributes, call device nodes.
@@ -20,9 +25,16 @@ class Sysfs:
     Safe to share between threads: it keeps nothing open.
     """
 
-    def __init__(self, sysroot: str = '/sys', devroot: str = '/dev') -> None:
+    def __init__(
+        self,
+        sysroot: str = '/sys',
+        devroot: str = '/dev',
+        *,
+        firmware: str = '/lib/firmware',
+    ) -> None:
         self._sysroot = sysroot
         self._devroot = devroot
+        self._firmware = pathlib.Path(firmware) / _OURS
 
     def read(self, path: str) -> str:
         """Read a text attribute, without the newline that ends it."""
@@ -62,6 +74,56 @@ class Sysfs:
         return os.path.relpath(
             os.path.realpath(self._path(path)), os.path.realpath(self._sysroot)
         )
+
+    def boot_id(self) -> str:
+        """What changes with every start of the kernel, 8 hex digits."""
+        text = pathlib.Path('/proc/sys/kernel/random/boot_id').read_text()
+        return text[:8]
+
+    def load_firmware(
+        self,
+        manager: int,
+        image: pathlib.Path,
+        *,
+        offset: int,
+        function: str,
+        partial: bool,
+    ) -> None:
+        """Let FPGA manager number *manager* load *image*; blocks for that.
+
+        Its 32-bit words go to the kernel with their bytes swapped, as these
+        managers take them. The kernel cannot be asked afterwards what it has
+        loaded, so that is recorded beside the kernel's firmware, for
+        :meth:`loaded_firmware`: only once it is, and only until the next
+        start of the kernel.
+
+        :param offset: Where the part of *image* begins that is loaded.
+        :param function: 32 hex digits, for the record.
+        :param partial: It replaces a part of what is loaded.
+        :raises OSError: What the kernel answered.
+        """
+        self._firmware.mkdir(mode=0o755, exist_ok=True)
+        for record in self._firmware.glob(f'fpga{manager}.*'):
+            record.unlink()
+        loading = self._firmware / f'fpga{manager}.loading'
+        path = f'class/fpga_manager/fpga{manager}'
+        try:
+            _swap(image, offset, loading)
+            self.write(f'{path}/flags', '1' if partial else '0')
+            self.write(f'{path}/firmware', f'{_OURS}/{loading.name}')
+        finally:
+            loading.unlink(missing_ok=True)
+        (self._firmware / self._record(manager, function)).touch()
+
+    def loaded_firmware(self, manager: int) -> str | None:
+        """The *function* of the last load since the kernel started."""
+        pattern = self._record(manager, '*')
+        for record in self._firmware.glob(pattern):
+            return record.name.split('.')[1]
+        return None
+
+    def _record(self, manager: int, function: str) -> str:
+        return f'fpga{manager}.{function}.{self.boot_id()}'
 
     def ioctl(
         self,
@@ -119,3 +181,15 @@ class Sysfs:
         if path.startswith('/') or '..' in path.split('/'):
             raise ValueError(f'not below the root: {path!r}')
         return os.path.join(root, path)
+
+
+def _swap(source: pathlib.Path, offset: int, target: pathlib.Path) -> None:
+    """Copy what is behind *offset* with the bytes of each word swapped."""
+    with open(source, 'rb') as image, open(target, 'wb') as out:
+        image.seek(offset)
+        while chunk := image.read(_CHUNK):
+            # The end of a configuration is padded with no-operations; what
+            # is short of a word is none.
+            words = array.array('I', chunk[: len(chunk) // 4 * 4])
+            words.byteswap()
+            out.write(words.tobytes())

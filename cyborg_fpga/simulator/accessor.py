@@ -21,8 +21,13 @@ class SimulatedSysfs(sysfs.Sysfs):
     def __init__(self, directory: str | pathlib.Path) -> None:
         self._directory = pathlib.Path(directory)
         super().__init__(
-            str(self._directory / 'sys'), str(self._directory / 'dev')
+            str(self._directory / 'sys'),
+            str(self._directory / 'dev'),
+            firmware=str(self._directory / 'firmware'),
         )
+
+    def boot_id(self) -> str:
+        return 'simulate'
 
     def read_bytes(self, path: str, limit: int = 65536) -> bytes:
         data = super().read_bytes(path, limit)

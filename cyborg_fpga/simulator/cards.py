@@ -62,6 +62,8 @@ class Card:
         self._decode = kinds.KINDS[card.kind].decode
         self.tree = card_tree
         self._state = directory / 'state'
+        self._firmware = directory / 'firmware'
+        self._flags = 0
         self._file = self._state / f'{card.address}.json'
         self._engine = threading.Lock()
         self._changed = threading.Condition()
@@ -132,10 +134,40 @@ class Card:
 
     def write(self, knob: tree.Knob, text: str) -> None:
         """Do what writing *text* to an attribute does."""
-        if text.strip() != '1':
+        if knob.action == 'firmware':
+            self._load_firmware(text.removesuffix('\n'))
+        elif knob.action == 'flags':
+            self._set_flags(text)
+        elif text.strip() == '1':
+            position = self.functions().index(knob.function)
+            self.reset(knob.function, self._port_of(position))
+        else:
             raise _os_error(errno.EINVAL)
-        position = self.functions().index(knob.function)
-        self.reset(knob.function, self._port_of(position))
+
+    def _load_firmware(self, name: str) -> None:
+        """Fetch a file as the kernel would, and load it."""
+        parts = pathlib.PurePosixPath(name).parts
+        if not parts or name.startswith('/') or '..' in parts:
+            raise _os_error(errno.EINVAL)
+        try:
+            image = (self._firmware / name).read_bytes()
+        except OSError as exc:
+            with self._changed:
+                self._check_present()
+                state = 'firmware request error'
+                self._manager = {'state': state, 'status': ''}
+                self._save()
+            raise _os_error(errno.ENOENT) from exc
+        self.program(0, image)
+
+    def _set_flags(self, text: str) -> None:
+        try:
+            self._flags = int(text, 0)
+        except ValueError as exc:
+            raise _os_error(errno.EINVAL) from exc
+        with self._changed:
+            self._check_present()
+            self._save()
 
     def write_memory(self, function: str, offset: int, data: bytes) -> None:
         """Write as a guest with *function* would; lost while in reset."""
@@ -183,6 +215,7 @@ class Card:
                 'region_id': self.spec.region_id,
                 'functions': self.functions(),
                 'manager': dict(self._manager),
+                'flags': self._flags,
                 'ports': ports,
                 'faults': {**self._faults.active},
             }
@@ -251,9 +284,7 @@ class Card:
         try:
             found = self._decode(image, self.spec)
         except payload.BadImage as exc:
-            raise _LoadFailed(
-                errno.EIO, 'write complete error', str(exc)
-            ) from exc
+            raise _LoadFailed(exc.number, exc.state, str(exc)) from exc
         lie = self._take('lie')
         return lie['function_id'] if lie else found
 
@@ -325,6 +356,7 @@ class Card:
         if not self.tree.present():
             self.tree.build()
         self.tree.show_manager(**self._manager)
+        self.tree.show_flags(self._flags)
         shown = self._faults.has('errors')
         self.tree.show_errors(shown['value'] if shown else 0)
         unreadable = self._faults.has('unreadable')

@@ -16,6 +16,7 @@ fill it up to a multiple of 128 bytes. The card has no root key set, so all
 that it checks of them is the hash.
 """
 
+import errno
 import hashlib
 import struct
 from typing import NamedTuple
@@ -34,7 +35,14 @@ _SIGNED_SIZE = 1024
 
 
 class BadImage(ValueError):
-    """The hardware rejects the image; the text is its status."""
+    """The hardware rejects the image; the text is its status.
+
+    :cvar number: errno for who wanted it loaded.
+    :cvar state: The manager's afterwards.
+    """
+
+    number = errno.EIO
+    state = 'write complete error'
 
 
 class Image(NamedTuple):

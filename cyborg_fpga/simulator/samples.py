@@ -3,7 +3,9 @@
 import hashlib
 
 from cyborg_fpga.bitstream import gbs
+from cyborg_fpga.bitstream import xilinx_bit
 from cyborg_fpga.simulator import payload
+from cyborg_fpga.simulator import zynq
 
 BLANK = '0' * 32
 #: What the default scenario's two like cards have, and a function for it.
@@ -29,3 +31,14 @@ def sample_gbs(
 def blank_gbs(region_id: str) -> bytes:
     """Make a whole file that leaves the region without a function."""
     return sample_gbs(region_id, BLANK, size=4096, name='blank')
+
+
+def sample_bit(
+    part: str, idcode: str, *, name: str = 'top', size: int = 65536
+) -> bytes:
+    """Make a whole ``.bit`` file for a chip; what it does says *name*.
+
+    The same arguments make the same bytes.
+    """
+    body = hashlib.shake_128(name.encode()).digest(size)
+    return xilinx_bit.build(part, zynq.build(idcode, body), name=name)

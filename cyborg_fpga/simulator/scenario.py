@@ -13,6 +13,7 @@
         serial: '0123456789abcdef'
         region_id: '69528db6eb31577a8c3668f9faa081f6'
         function_id: null         # what is loaded at first
+        idcode: '00000000'        # of a ZYNQ: what the chip calls itself
         ports: 1
         vfs: 0                    # with VFs, every port belongs to one
         vf_offset: 128            # first VF's distance from the PF
@@ -30,7 +31,7 @@ from typing import Any
 
 import yaml
 
-_ADDRESS = re.compile('[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}[.][0-7]')
+_ADDRESS = re.compile('([0-9a-f]{4}|f{8}):[0-9a-f]{2}:[0-9a-f]{2}[.][0-7]')
 _HEX4 = re.compile('[0-9a-f]{4}')
 _HEX16 = re.compile('[0-9a-f]{16}')
 _HEX32 = re.compile('[0-9a-f]{32}')
@@ -64,6 +65,9 @@ FAMILIES: dict[str, dict[str, str | None]] = {
         'vf_device': 'e002',
         'region_id': None,
     },
+    # Chips on a board of their own, see zynq.py: 7z020 and zu9eg.
+    'ZYNQ7000': {'kind': 'zynq', 'region_id': None, 'idcode': '03727093'},
+    'ZYNQMP': {'kind': 'zynq', 'region_id': None, 'idcode': '04738093'},
 }
 
 DEFAULT = """
@@ -92,6 +96,7 @@ class Card:
     serial: str | None = None
     region_id: str | None = FAMILIES['PAC_A10']['region_id']
     function_id: str | None = None
+    idcode: str = '00000000'
     ports: int = 1
     vfs: int = 0
     vf_offset: int = 128
@@ -206,6 +211,7 @@ _TEXTS: Mapping[str, re.Pattern[str]] = {
     'serial': _HEX16,
     'region_id': _HEX32,
     'function_id': _HEX32,
+    'idcode': re.compile('[0-9a-f]{8}'),
 }
 _RANGES: Mapping[str, tuple[float, float]] = {
     'numa_node': (-1, 1023),
@@ -233,7 +239,13 @@ def _good(name: str, value: Any) -> bool:
 def _distinct(cards: tuple[Card, ...]) -> None:
     seen: set[str] = set()
     for card in cards:
-        if int(card.address[5:7], 16) == 0:
+        domain, bus, _ = card.address.split(':')
+        if (card.kind == 'zynq') != ((domain, bus) == ('f' * 8, 'ff')):
+            raise ScenarioError(
+                f'{card.address}: ffffffff:ff is where chips without a bus '
+                'are, and only these'
+            )
+        if int(bus, 16) == 0:
             raise ScenarioError(f'{card.address}: bus 00 has the bridges')
         for address in (card.address, *card.vf_addresses):
             if address in seen:

@@ -61,7 +61,8 @@ class Host:
         :raises AlreadyServed: Another process serves this directory.
         :raises scenario.ScenarioError: It was built from another scenario.
         """
-        (self._directory / 'state').mkdir(parents=True, exist_ok=True)
+        for name in ('state', 'firmware'):
+            (self._directory / name).mkdir(parents=True, exist_ok=True)
         self._take_lock()
         try:
             host = self._scenario()

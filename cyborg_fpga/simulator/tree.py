@@ -111,6 +111,9 @@ class CardTree(abc.ABC):
     def show_manager(self, state: str, status: str) -> None:
         return
 
+    def show_flags(self, value: int) -> None:
+        return
+
     def show_errors(self, value: int) -> None:
         return
 

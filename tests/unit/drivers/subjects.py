@@ -7,6 +7,7 @@ from collections.abc import Callable
 from cyborg_fpga import model
 from cyborg_fpga.drivers import base
 from cyborg_fpga.drivers import families
+from cyborg_fpga.drivers import fpga_manager
 from cyborg_fpga.drivers import intel_dfl
 from cyborg_fpga.drivers import pci
 from cyborg_fpga.simulator import samples
@@ -16,6 +17,11 @@ OTHER_FUNCTION = 'f7df405cbd7acf7222f144b0b93acd18'
 
 _A10 = '69528db6eb31577a8c3668f9faa081f6'
 _D5005 = '9346116da52d5ca8b06aa9a389ef7c8d'
+_ZYNQ = 'a1b2c3d4' * 4
+
+
+def _bit(part: str, *, name: str) -> bytes:
+    return samples.sample_bit(part, '03727093', name=name)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,6 +36,8 @@ class Subject:
     :ivar levels: What it can be wiped to.
     :ivar image: Makes a file of a function; None: it loads none.
     :ivar misfit: Makes a file for another kind of region.
+    :ivar blank: A file without a function, for the region of the site.
+    :ivar readable: What is loaded can be read from the card itself.
     :ivar site: What the site's table of families says.
     """
 
@@ -41,6 +49,8 @@ class Subject:
     levels: tuple[model.WipeLevel, ...] = (model.WipeLevel.RESET,)
     image: Callable[[str], bytes] | None = None
     misfit: Callable[[str], bytes] | None = None
+    blank: bytes = b''
+    readable: bool = True
     site: str = ''
 
     def table(self, folder: pathlib.Path) -> families.Table:
@@ -79,6 +89,31 @@ SUBJECTS = {
         handles=('0000:3b:10.0', '0000:3b:10.2', '0000:3b:10.4'),
         image=lambda function: samples.sample_gbs(_D5005, function),
         misfit=lambda function: samples.sample_gbs(_A10, function),
+    ),
+    'fpga_manager': Subject(
+        driver=fpga_manager.FPGAManagerDriver,
+        scenario=f"""
+        cards:
+          - {{address: 'ffffffff:ff:00.0', family: ZYNQ7000, {_QUICK}}}
+          - {{address: 'ffffffff:ff:00.1', family: ZYNQMP, {_QUICK}}}
+        """,
+        card='ffffffff:ff:00.0',
+        deployable='ffffffff:ff:00.0/full',
+        handles=('ffffffff:ff:00.0',),
+        levels=(model.WipeLevel.CLEAR, model.WipeLevel.BLANK),
+        image=lambda function: _bit('7z020clg484-1', name=function),
+        misfit=lambda function: _bit('xczu9eg-ffvb1156-2-e', name=function),
+        blank=samples.sample_bit('7z020clg484-1', '03727093', name='blank'),
+        readable=False,
+        site=f"""
+        families:
+          - driver: fpga_manager
+            vendor: xilinx
+            name: ZYNQ7000
+            managers: ['Xilinx Zynq FPGA Manager']
+            part: 7z020
+            region: {_ZYNQ}
+        """,
     ),
     'pci': Subject(
         driver=pci.PciDriver,

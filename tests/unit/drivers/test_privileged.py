@@ -34,7 +34,10 @@ class TestPrivileged(base.BaseTestCase):
         (self.function / 'remove').write_text('0')
         self.root = root
         self.fs = privileged.PrivilegedSysfs(
-            str(root / 'sys'), str(root / 'dev'), cache=str(self.cache)
+            str(root / 'sys'),
+            str(root / 'dev'),
+            cache=str(self.cache),
+            firmware=str(root / 'firmware'),
         )
 
     def test_a_listed_attribute_is_written(self):
@@ -110,6 +113,36 @@ class TestPrivileged(base.BaseTestCase):
                 bytes(24),
                 name,
                 0,
+            )
+
+    def test_a_manager_loads_images_of_the_cache_only(self):
+        manager = self.root / 'sys/class/fpga_manager/fpga0'
+        manager.mkdir(parents=True)
+        for name in ('flags', 'firmware'):
+            (manager / name).write_text('')
+        for where in (self.cache, self.root):
+            (where / 'image').write_bytes(b'headabcdefgh')
+        (self.root / 'firmware').mkdir()
+        said = {'offset': 4, 'function': 'a' * 32, 'partial': True}
+        self.fs.load_firmware(0, self.cache / 'image', **said)
+        self.assertEqual('a' * 32, self.fs.loaded_firmware(0))
+        self.assertEqual('1', (manager / 'flags').read_text())
+        self.assertRaises(
+            PermissionError,
+            self.fs.load_firmware,
+            0,
+            self.root / 'image',
+            **said,
+        )
+        for function in ('../x', 'a' * 31, ''):
+            self.assertRaises(
+                PermissionError,
+                privileged._load_firmware,
+                0,
+                'image',
+                4,
+                function,
+                True,
             )
 
     def test_the_roots_are_set_once(self):
