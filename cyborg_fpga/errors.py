@@ -15,6 +15,7 @@
     |   +-- WrongState
     |   +-- InUse
     |   +-- NoCapacity
+    |   +-- NoAllocation            an instance that Placement knows nothing of
     |   +-- HostUnavailable
     |   +-- StaleFence
     |   +-- StaleReport
@@ -140,6 +141,14 @@ class InUse(Conflict):
 class NoCapacity(Conflict):
     code = 'fpga.no_capacity'
     template = 'Not enough free FPGAs: {reason}'
+
+
+class NoAllocation(Conflict):
+    code = 'fpga.no_allocation'
+    template = (
+        'Instance {instance} of this project holds no {what} in '
+        'Placement{where}.'
+    )
 
 
 class HostUnavailable(Conflict):

@@ -65,6 +65,7 @@ class AttachHandle:
 
     :ivar present: The last report had it.
     :ivar project_id: Whose claim has it.
+    :ivar covered: False: it is held, but by no allocation in Placement.
     """
 
     uuid: str
@@ -73,6 +74,7 @@ class AttachHandle:
     claim_uuid: str | None
     present: bool = True
     project_id: str | None = None
+    covered: bool = True
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,7 +205,7 @@ class Claim:
     """What somebody holds. See ``model.ClaimState`` for its life.
 
     :ivar allocation: ``own``: we made the Placement allocation;
-        ``adopted``: an instance's.
+        ``adopted``: an instance's; ``gone``: that has ended.
     :ivar fault_code: With *fault_message*, why it failed or is being undone.
     """
 

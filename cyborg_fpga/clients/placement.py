@@ -177,7 +177,7 @@ class Placement:
 
     def allocations(self, consumer: str) -> Allocations:
         """What *consumer* holds; with empty resources when nothing."""
-        body = self._http.get(f'/allocations/{consumer}')
+        body = self._http.get(f'/allocations/{consumer}', 'allocations')
         return Allocations(
             resources={
                 uuid: dict(held['resources'])
@@ -211,7 +211,8 @@ class Placement:
 
         :raises errors.NotFound: There is no provider *uuid*.
         """
-        body = self._http.get(f'/resource_providers/{uuid}/allocations')
+        path = f'/resource_providers/{uuid}/allocations'
+        body = self._http.get(path, 'allocations')
         return {
             consumer: dict(held['resources'])
             for consumer, held in body['allocations'].items()

@@ -89,8 +89,18 @@ class Http:
             f'it refused {method} {path.partition("?")[0]}: {answer.detail}'
         )
 
-    def get(self, path: str) -> Mapping[str, Any]:
-        return self.call('GET', path).body
+    def get(self, path: str, member: str | None = None) -> Mapping[str, Any]:
+        """The body of an answer, which must have *member*.
+
+        :raises errors.FPGAError: As :meth:`call`; without *member* it is no
+            answer, whoever gave it in Placement's place.
+        """
+        body = self.call('GET', path).body
+        if member is not None and member not in body:
+            raise self._service.unavailable(
+                f'its answer to GET {path} has no {member}'
+            )
+        return body
 
 
 def _read(response: requests.Response) -> Answer:

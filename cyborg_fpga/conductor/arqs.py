@@ -24,6 +24,7 @@ from cyborg_fpga import model
 from cyborg_fpga import nouns
 from cyborg_fpga.conductor import booking
 from cyborg_fpga.conductor import catalogue
+from cyborg_fpga.conductor import choice
 from cyborg_fpga.conductor import events
 from cyborg_fpga.conductor import inventory
 from cyborg_fpga.conductor import needs
@@ -162,19 +163,12 @@ class Arqs:
             region
             for region in regions
             if providers.claimable(host, region)
-            and self._is_open(region, project_id)
+            and choice.is_open(
+                region,
+                project_id,
+                exclusive=self._conf.exclusive_deployables,
+            )
         ]
-
-    def _is_open(
-        self, region: nouns.Deployable, project_id: str | None
-    ) -> bool:
-        """What is left of it is not kept for another project."""
-        alone = self._conf.exclusive_deployables or region.bitstream_private
-        return not alone or all(
-            handle.project_id == project_id
-            for handle in region.handles
-            if handle.claim_uuid
-        )
 
     def _hold(
         self,

@@ -16,10 +16,12 @@ from cyborg_fpga import model
 from cyborg_fpga import nouns
 from cyborg_fpga.clients import limits
 from cyborg_fpga.clients import placement
+from cyborg_fpga.conductor import adoption
 from cyborg_fpga.conductor import catalogue
 from cyborg_fpga.conductor import choice
 from cyborg_fpga.conductor import inventory
 from cyborg_fpga.conductor import search
+from cyborg_fpga.db import adoptions
 from cyborg_fpga.db import bitstreams
 from cyborg_fpga.db import claims
 from cyborg_fpga.db import hosts
@@ -44,12 +46,14 @@ class Booking:
         images: catalogue.Catalogue,
         stock: inventory.Inventory,
         owner: str,
+        end_orphans: adoption.EndOrphans,
     ) -> None:
         self._conf = conf
         self._placement = client
         self._catalogue = images
         self._inventory = stock
         self._owner = owner
+        self._end_orphans = end_orphans
         self._limits = limits.Limits(conf)
 
     def book(
@@ -60,13 +64,15 @@ class Booking:
     ) -> choice.Pick:
         """Make claim *uuid*, ``claiming``, with handles and an allocation.
 
+        With an ``instance_uuid`` the allocation is the instance's.
+
         :raises errors.FPGAError: Refused, and nothing is held.
         """
         wishes = self._wishes(ctx, request)
         allowance = self._limits.of(
             ctx.project_id or '', functools.partial(claims.count_held, ctx)
         )
-        allowance.check(request.get('count', 1))
+        allowance.check(request.get('count') or 1)
         pick = self._reserve(ctx, uuid, request, wishes)
         try:
             # Of several at a time each saw the others' share still free.
@@ -110,7 +116,7 @@ class Booking:
         hostname = request.get('hostname')
         if hostname is not None:
             self._check_host(ctx, hostname)
-        ways = search.Search(ctx, self._conf, request, wishes)
+        ways = self._ways(ctx, request, wishes)
         if request.get('image_uuid') is not None:
             ways.checked.update(wish.uuid for wish in wishes)
         while (pick := ways.next()) is not None:
@@ -121,18 +127,36 @@ class Booking:
             except errors.NoCapacity as exc:
                 ways.lost(pick, exc)
                 continue
-            try:
-                self._allocate(ctx, uuid, pick)
-            except errors.NoCapacity as exc:
-                ways.full(pick, exc)
-                continue
+            if isinstance(ways, search.Search):
+                try:
+                    self._allocate(ctx, uuid, pick)
+                except errors.NoCapacity as exc:
+                    ways.full(pick, exc)
+                    continue
             return dataclasses.replace(pick, foreign=foreign)
         raise ways.refusal()
+
+    def _ways(
+        self,
+        ctx: context.RequestContext,
+        request: Mapping[str, Any],
+        wishes: list[nouns.Bitstream],
+    ) -> search.Search | adoption.Holdings:
+        if request.get('instance_uuid') is None:
+            return search.Search(ctx, self._conf, request, wishes)
+        return adoption.Holdings(
+            ctx,
+            self._conf,
+            self._placement,
+            request,
+            wishes,
+            self._end_orphans,
+        )
 
     def _may_use(
         self,
         ctx: context.RequestContext,
-        ways: search.Search,
+        ways: search.Search | adoption.Holdings,
         pick: choice.Pick,
     ) -> bool:
         """Ask Glance, as the caller, for what the catalogue only remembers."""
@@ -240,6 +264,7 @@ class Booking:
     ) -> dict[str, Any]:
         """The claim's columns."""
         images = {image.uuid for image in pick.images.values()}
+        instance = request.get('instance_uuid')
         return {
             'uuid': uuid,
             'origin': model.Origin.API.value,
@@ -249,8 +274,10 @@ class Booking:
             'type': request.get('type'),
             'image_uuid': images.pop() if len(images) == 1 else None,
             'traits': json.dumps(list(request.get('traits', []))),
-            'count': request.get('count', 1),
+            'count': sum(pick.handles.values()),
             'rp_uuid': pick.rp_uuid,
+            'instance_uuid': instance,
+            'allocation': adoptions.ADOPTED if instance else 'own',
             'lease_owner': self._owner,
             'lease_expires': claims.lease(self._conf.conductor.lease_seconds),
         }

@@ -64,6 +64,18 @@ def wipeable(
     )
 
 
+def is_open(
+    region: nouns.Deployable, project_id: str | None, *, exclusive: bool
+) -> bool:
+    """What is left of it is not kept for another project."""
+    alone = exclusive or region.bitstream_private
+    return not alone or all(
+        handle.project_id == project_id
+        for handle in region.handles
+        if handle.claim_uuid
+    )
+
+
 def loaded(region: nouns.Deployable, bitstream: nouns.Bitstream) -> bool:
     """Its card says already that it holds *bitstream*."""
     return (
@@ -122,7 +134,7 @@ def best(
 
 
 def refuse(
-    kinds: Sequence[nouns.RegionKind],
+    kinds: Sequence[nouns.Deployable | nouns.RegionKind],
     wishes: Sequence[nouns.Bitstream],
     *,
     wanted: str,

@@ -5,6 +5,7 @@ Every step commits before the next begins and can be repeated;
 """
 
 import threading
+from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from cyborg_fpga import killpoints
 from cyborg_fpga import model
 from cyborg_fpga import nouns
 from cyborg_fpga.clients import placement
+from cyborg_fpga.conductor import adoption
 from cyborg_fpga.conductor import arqs
 from cyborg_fpga.conductor import booking
 from cyborg_fpga.conductor import catalogue
@@ -50,7 +52,9 @@ class Claims:
     ) -> None:
         self._conf = conf
         self._placement = client
-        self._booking = booking.Booking(conf, client, images, stock, owner)
+        self._booking = booking.Booking(
+            conf, client, images, stock, owner, self.end_orphans
+        )
         self._inventory = stock
         self._programming = programs
         self._supervision = endings
@@ -171,6 +175,18 @@ class Claims:
                 LOG.warning(
                     'Claim %s is released later: %s', uuid, exc.message
                 )
+
+    def end_orphans(
+        self,
+        ctx: context.RequestContext,
+        rp_uuids: Collection[str] | None = None,
+    ) -> None:
+        """Release what was claimed of instances that hold it no more.
+
+        :param rp_uuids: Look at these providers alone.
+        """
+        for uuid in adoption.orphans(ctx, self._placement, rp_uuids):
+            self.release(ctx, uuid, force=False)
 
     def _recall(self, ctx: context.RequestContext, uuid: str) -> None:
         """Cancel a programming that has not begun; wait for others."""

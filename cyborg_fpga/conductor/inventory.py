@@ -273,14 +273,18 @@ def _uncovered(
     regions: Sequence[nouns.Deployable],
     leaving: str | None,
 ) -> dict[str, int]:
-    """What *leaving* holds of deployables that must not be offered yet."""
-    return {
-        region.uuid: sum(
-            1 for h in region.handles if h.claim_uuid == leaving and h.present
+    """Held handles that no allocation covers, by deployable.
+
+    And what *leaving* holds of deployables that must not be offered yet.
+    """
+    found = {}
+    for region in regions:
+        kept = leaving is not None and not providers.claimable(host, region)
+        found[region.uuid] = sum(
+            not h.covered or (kept and h.claim_uuid == leaving and h.present)
+            for h in region.handles
         )
-        for region in regions
-        if leaving is not None and not providers.claimable(host, region)
-    }
+    return found
 
 
 def free_handles(region: nouns.Deployable) -> list[nouns.AttachHandle]:

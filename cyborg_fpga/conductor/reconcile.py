@@ -1,4 +1,6 @@
-"""What nobody waits for: leases, silence, wipes, Placement, the catalogue."""
+"""What nobody waits for: leases, silence, wipes, Placement, the catalogue,
+instances that have gone.
+"""
 
 import collections
 import concurrent.futures
@@ -38,7 +40,7 @@ _THREADS = 16
 
 # What one conductor at a time does, and how much longer than until the next
 # time its turn lasts.
-_CATALOGUE, _AUDIT = 'catalogue', 'audit'
+_CATALOGUE, _AUDIT, _INSTANCES = 'catalogue', 'audit', 'instances'
 _TURN_SECONDS = 30
 
 
@@ -126,6 +128,7 @@ class Reconciler:
             ('reconcile', self._loop),
             ('catalogue', self._catalogue_loop),
             ('audit', self._audit_loop),
+            ('instances', self._instances_loop),
         ):
             thread = threading.Thread(target=loop, name=name, daemon=True)
             thread.start()
@@ -250,12 +253,12 @@ class Reconciler:
             )
 
     def _end_turns(self, ctx: context.RequestContext) -> None:
-        for name in (_CATALOGUE, _AUDIT):
+        for name in (_CATALOGUE, _AUDIT, _INSTANCES):
             turns.end(ctx, name, self._owner)
 
     def _follow_catalogue(self, ctx: context.RequestContext) -> None:
         interval = self._conf.bitstream.sync_interval
-        if not self._take_turn(ctx, _CATALOGUE, interval):
+        if not self._take_turn(ctx, _CATALOGUE, interval + _TURN_SECONDS):
             return
         if self._catalogue.cycle(ctx):
             hosts.mark_stale(ctx)
@@ -268,13 +271,23 @@ class Reconciler:
 
     def _audit_all(self, ctx: context.RequestContext) -> None:
         interval = self._conf.conductor.audit_interval
-        if self._take_turn(ctx, _AUDIT, interval):
+        if self._take_turn(ctx, _AUDIT, interval + _TURN_SECONDS):
             self._audit.run(ctx, self._ending)
 
+    def _instances_loop(self) -> None:
+        interval = self._conf.conductor.instance_interval
+        while not self._ending.wait(interval):
+            attempt('instances', self._look_at_instances)
+
+    def _look_at_instances(self, ctx: context.RequestContext) -> None:
+        # Another goes on soon enough where the one whose turn it is dies.
+        seconds = 2 * self._conf.conductor.instance_interval
+        if self._take_turn(ctx, _INSTANCES, seconds):
+            self._claims.end_orphans(ctx)
+
     def _take_turn(
-        self, ctx: context.RequestContext, name: str, interval: float
+        self, ctx: context.RequestContext, name: str, seconds: float
     ) -> bool:
-        seconds = interval + _TURN_SECONDS
         return turns.take(ctx, name, self._owner, seconds)
 
 

@@ -131,11 +131,8 @@ class Search:
         # Offered, and refused again and again: something else is wrong.
         if self._losses[region.id] > _LOSSES:
             return False
-        alone = self._exclusive or region.bitstream_private
-        return not alone or all(
-            handle.project_id == self._ctx.project_id
-            for handle in region.handles
-            if handle.claim_uuid
+        return choice.is_open(
+            region, self._ctx.project_id, exclusive=self._exclusive
         )
 
 

@@ -51,6 +51,19 @@ lost theirs get it back. 0: never.
 """,
     ),
     cfg.FloatOpt(
+        'instance_interval',
+        default=10.0,
+        min=0.1,
+        max=15.0,
+        help="""
+Seconds between two looks, by one conductor for all, whether the instances of
+which somebody has claimed what they hold in Placement hold it still. A claim
+of one that does not ends within 60 s, also when that conductor dies. A look
+costs one request to Placement per provider with such claims, and none where
+there are no such claims.
+""",
+    ),
+    cfg.FloatOpt(
         'deadline_factor',
         default=3.0,
         min=1.0,

@@ -18,6 +18,7 @@ from oslo_db import exception as db_exc
 from cyborg_fpga import context
 from cyborg_fpga import errors
 from cyborg_fpga import model
+from cyborg_fpga.db import adoptions
 from cyborg_fpga.db import arqs
 from cyborg_fpga.db import clock
 from cyborg_fpga.db import devices
@@ -68,6 +69,7 @@ def bind(
     :returns: Deployables that nobody held, with somebody's own function.
     :raises errors.FPGAError: See ``arqs.check_bindable``.
     :raises errors.NoCapacity: As ``reservations.reserve``.
+    :raises errors.InUse: A claim has what the instance holds.
     """
     claims = _lock_claims(ctx, places, instance_uuid, project_id)
     owners = {new_project or claim.project_id for claim in claims}
@@ -96,6 +98,8 @@ def bind(
     if new_project is not None:
         values['project_id'] = new_project
     _set_bound(ctx, claims, places, values)
+    # Only now: who made such a claim meanwhile had the guard before us.
+    adoptions.refuse(ctx, instance_uuid)
     _take(ctx, given)
     devices.touch_shared(ctx, values['host_id'], handles, picks)
     return foreign

@@ -162,7 +162,10 @@ def finish_release(ctx: context.RequestContext, uuid: str) -> None:
         .where(_CLAIM.id == claim_id)
         .where(_CLAIM.fault_code.is_not(None))
         .values(
-            state=model.ClaimState.FAILED.value, state_changed_at=clock.now()
+            state=model.ClaimState.FAILED.value,
+            state_changed_at=clock.now(),
+            # Another may be made of what the instance holds.
+            instance_guard=None,
         ),
     )
     if not failed:

@@ -13,6 +13,7 @@ from cyborg_fpga import context
 from cyborg_fpga import errors
 from cyborg_fpga import model
 from cyborg_fpga import nouns
+from cyborg_fpga.db import adoptions
 from cyborg_fpga.db import engine
 from cyborg_fpga.db import models
 
@@ -53,6 +54,7 @@ _HANDLES = (
         models.AttachHandle.present,
         models.Claim.uuid,
         models.Claim.project_id,
+        models.Claim.allocation,
     )
     .outerjoin(models.Claim, models.Claim.id == models.AttachHandle.claim_id)
     .where(
@@ -266,7 +268,7 @@ def _with_handles(
 ) -> list[nouns.Deployable]:
     handles = collections.defaultdict(list)
     found = engine.run(ctx, _HANDLES, regions=[row[0].id for row in rows])
-    for region_id, uuid, address, kind, present, claim, project in found:
+    for region_id, uuid, address, kind, present, claim, project, how in found:
         handles[region_id].append(
             nouns.AttachHandle(
                 uuid=uuid,
@@ -275,6 +277,7 @@ def _with_handles(
                 claim_uuid=claim,
                 present=present,
                 project_id=project,
+                covered=how != adoptions.GONE,
             )
         )
     return [

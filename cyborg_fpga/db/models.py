@@ -189,7 +189,8 @@ class Claim(_Row, Base):
     )
     device_profile_group_id: orm.Mapped[int | None]
     device_rp_uuid: orm.Mapped[str | None] = orm.mapped_column(sa.String(36))
-    # 'own' or 'adopted'; rp_uuid is the provider it was taken from.
+    # 'own', 'adopted' (an instance's) or 'gone' (that has ended); rp_uuid is
+    # the provider it was taken from.
     allocation: orm.Mapped[str] = orm.mapped_column(
         sa.String(8), default='own'
     )
@@ -201,7 +202,7 @@ class Claim(_Row, Base):
         sa.Double, default=0.0
     )
     # Of the first of an instance's: UNIQUE makes "one bind per instance" the
-    # database's promise rather than ours.
+    # database's promise rather than ours. See also adoptions.
     instance_guard: orm.Mapped[str | None] = orm.mapped_column(
         sa.String(36), unique=True
     )

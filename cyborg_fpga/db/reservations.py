@@ -17,6 +17,7 @@ from oslo_db import exception as db_exc
 from cyborg_fpga import context
 from cyborg_fpga import errors
 from cyborg_fpga import model
+from cyborg_fpga.db import adoptions
 from cyborg_fpga.db import claims
 from cyborg_fpga.db import clock
 from cyborg_fpga.db import devices
@@ -105,7 +106,9 @@ def reserve(
         may hold a handle of them.
     :returns: Deployables that nobody held and that hold somebody's own
         function.
-    :raises errors.Duplicate: There is a claim of that uuid.
+    :raises errors.Duplicate: There is a claim of that uuid, or of what the
+        instance holds.
+    :raises errors.InUse: The instance's accelerator requests have it.
     :raises errors.NoCapacity: A deployable has too few free handles, or is
         being programmed or wiped, or its card or host is not to be used.
     """
@@ -133,17 +136,25 @@ def _create(
     ctx: context.RequestContext, host_id: int, values: Mapping[str, Any]
 ) -> int:
     """Insert the claim's row; its id."""
+    adopts = values.get('allocation') == adoptions.ADOPTED
+    guard = values['instance_uuid'] if adopts else None
     claim = sa.insert(_CLAIM).values(
         state=model.ClaimState.CLAIMING.value,
         state_changed_at=clock.now(),
         host_id=host_id,
+        instance_guard=guard,
         **values,
     )
     try:
         key = engine.run(ctx, claim).inserted_primary_key
     except db_exc.DBDuplicateEntry as exc:
+        if adopts:
+            raise adoptions.has_requests(values['instance_uuid']) from exc
         raise errors.Duplicate(kind='claim', ident=values['uuid']) from exc
-    return int(key[0])
+    claim_id = int(key[0])
+    if adopts:
+        adoptions.be_the_only(ctx, claim_id, values)
+    return claim_id
 
 
 def _refuse_company(

@@ -9,6 +9,7 @@ from osc_lib.command import command
 from cyborg_fpga.osc import bitstream
 from cyborg_fpga.osc import client
 from cyborg_fpga.osc import columns
+from cyborg_fpga.osc import compute
 from cyborg_fpga.osc import listing
 from cyborg_fpga.osc import operation
 from cyborg_fpga.osc import waiting
@@ -61,7 +62,14 @@ class CreateClaim(command.ShowOne):
             '--count',
             type=int,
             metavar='<number>',
-            help='So many, all on one host (default: 1).',
+            help='So many, all on one host (default: 1, or with --instance '
+            'all that it holds).',
+        )
+        parser.add_argument(
+            '--instance',
+            metavar='<server>',
+            help='Of what this server holds in Placement already, by its '
+            'uuid or name; of several providers, one for each claim.',
         )
         waiting.add_option(parser, 'the claim is ready')
         return parser
@@ -76,6 +84,8 @@ class CreateClaim(command.ShowOne):
             'traits': parsed_args.trait,
             'resource_class': parsed_args.resource_class,
             'count': parsed_args.count,
+            'instance_uuid': parsed_args.instance
+            and compute.server(self.app, parsed_args.instance),
         }
         found = api.post(
             '/claims', {k: v for k, v in wanted.items() if v is not None}

@@ -154,6 +154,8 @@ def _wanted(body: dict[str, Any]) -> dict[str, Any]:
         raise errors.InvalidInput(
             reason='hostname and nodename mean the same but differ'
         )
+    # Of what an instance holds: all, unless it is said.
+    count = body.get('count', None if 'instance_uuid' in body else 1)
     return {
         'hostname': hostname,
         'type': body.get('type'),
@@ -161,7 +163,8 @@ def _wanted(body: dict[str, Any]) -> dict[str, Any]:
         'traits': body.get('traits', []),
         'resource_class': body.get('resource_class'),
         # JSON may write 2 as 2.0.
-        'count': int(body.get('count', 1)),
+        'count': count and int(count),
+        'instance_uuid': body.get('instance_uuid'),
     }
 
 

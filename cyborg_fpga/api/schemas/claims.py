@@ -51,6 +51,7 @@ CREATE: parts.Versions = [
                     'minimum': 1,
                     'maximum': _MAX_COUNT,
                 },
+                'instance_uuid': parts.UUID,
             },
             'additionalProperties': False,
         },

@@ -55,6 +55,7 @@ class TestCreate(base.ApiTest):
                             'traits': ['CUSTOM_FPGA'],
                             'resource_class': None,
                             'count': 2,
+                            'instance_uuid': None,
                         }
                     },
                 )
@@ -64,6 +65,19 @@ class TestCreate(base.ApiTest):
         ctx = self.conductor.contexts[0]
         self.assertEqual(base.ALICE, ctx.auth_token)
         self.assertEqual('alice', ctx.project_id)
+
+    def test_all_that_an_instance_holds_is_meant_unless_it_is_said(self):
+        instance = str(uuids.instance)
+        claim = self.claim(instance_uuid=instance.upper())
+        self.assertEqual(instance, claim['instance_uuid'])
+        self.claim(instance_uuid=instance, count=1.0)
+        self.assertEqual(
+            [(instance, None), (instance, 1)],
+            [
+                (call['request']['instance_uuid'], call['request']['count'])
+                for _, call in self.conductor.calls
+            ],
+        )
 
     def test_both_names_of_the_host_must_agree(self):
         code, sentence = self.refused(
@@ -109,7 +123,8 @@ class TestCreate(base.ApiTest):
             ({'type': None}, 'type'),
             ({'image_uuid': 'x'}, 'image_uuid'),
             ({'image_uuid': 7}, 'image_uuid'),
-            ({'instance_uuid': uuids.a}, 'instance_uuid'),
+            ({'instance_uuid': 'x'}, 'instance_uuid'),
+            ({'instance_uuid': None}, 'instance_uuid'),
             ({'traits': 'CUSTOM_A'}, 'traits'),
             ({'traits': ['custom_a']}, 'traits.0'),
             ({'traits': ['A' * 256]}, 'traits.0'),

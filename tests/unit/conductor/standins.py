@@ -25,6 +25,7 @@ class Rooms:
     :ivar tree: The providers that it was told last, by name.
     :ivar held: By consumer, what it was given.
     :ivar strangers: Consumers that are not claims.
+    :ivar projects: Whose they are.
     """
 
     def __init__(self, asked):
@@ -34,6 +35,7 @@ class Rooms:
         self.tree = {}
         self.held = {}
         self.strangers = set()
+        self.projects = {}
 
     def _asked(self, method, what):
         self.asked.append((method, what))
@@ -61,7 +63,14 @@ class Rooms:
         self._asked('look', prefix)
         return [provider.uuid for provider in self.tree.values()]
 
+    def instance(self, uuid, project, **amounts):
+        """Let an instance hold *amounts* of providers."""
+        self.held[uuid] = amounts
+        self.strangers.add(uuid)
+        self.projects[uuid] = project
+
     def provider_allocations(self, uuid):
+        self._asked('provider', uuid)
         return {
             consumer: dict(amounts[uuid])
             for consumer, amounts in self.held.items()
@@ -69,9 +78,12 @@ class Rooms:
         }
 
     def allocations(self, consumer):
+        self._asked('consumer', consumer)
         kind = 'INSTANCE' if consumer in self.strangers else 'FPGA_CLAIM'
         return placement.Allocations(
-            resources=self.held.get(consumer, {}), consumer_type=kind
+            resources=self.held.get(consumer, {}),
+            project_id=self.projects.get(consumer),
+            consumer_type=kind,
         )
 
     @property

@@ -117,6 +117,7 @@ class TestAgreement(base.CommandTest):
                     *(claim.CreateClaim, '--host', 'n', '--type', 't'),
                     *('--image', UUID, '--trait', 'CUSTOM_A'),
                     *('--resource-class', 'FPGA', '--count', '2'),
+                    *('--instance', UUID),
                 ],
             ),
             (

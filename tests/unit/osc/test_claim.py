@@ -54,6 +54,7 @@ class TestCreate(base.CommandTest):
             *('--host', 'n', '--type', 'crypto', '--image', IMAGE),
             *('--trait', 'CUSTOM_A', '--trait', 'CUSTOM_B'),
             *('--resource-class', 'CUSTOM_FPGA_INTEL_PF', '--count', '2'),
+            *('--instance', OTHER),
         )
         self.assertEqual(
             {
@@ -63,6 +64,7 @@ class TestCreate(base.CommandTest):
                 'traits': ['CUSTOM_A', 'CUSTOM_B'],
                 'resource_class': 'CUSTOM_FPGA_INTEL_PF',
                 'count': 2,
+                'instance_uuid': OTHER,
             },
             self.server.requests[0][3],
         )
