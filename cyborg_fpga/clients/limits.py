@@ -35,6 +35,11 @@ class Allowance:
         self._held = held
         self._enforcer: limit.Enforcer | None = None
 
+    @property
+    def limited(self) -> bool:
+        """Limits are on; what :meth:`check` says may change any time."""
+        return self._held is not None
+
     def check(self, wanted: int) -> None:
         """May the project have *wanted* more than it holds?
 

@@ -6,6 +6,7 @@ back at once; the wipe comes after that, and Placement is told before Nova
 lets go of its allocation.
 """
 
+import functools
 import random
 import time
 from collections.abc import Iterable
@@ -22,6 +23,7 @@ from cyborg_fpga import errors
 from cyborg_fpga import killpoints
 from cyborg_fpga import model
 from cyborg_fpga import nouns
+from cyborg_fpga.clients import limits
 from cyborg_fpga.conductor import booking
 from cyborg_fpga.conductor import catalogue
 from cyborg_fpga.conductor import choice
@@ -34,6 +36,7 @@ from cyborg_fpga.conductor import providers
 from cyborg_fpga.conductor import supervision
 from cyborg_fpga.db import arqs
 from cyborg_fpga.db import bindings
+from cyborg_fpga.db import claims
 from cyborg_fpga.db import deployables
 from cyborg_fpga.db import hosts
 from cyborg_fpga.db import operations
@@ -63,6 +66,7 @@ class Arqs:
         owner: str,
     ) -> None:
         self._conf = conf.conductor
+        self._limits = limits.Limits(conf)
         self._catalogue = images
         self._inventory = stock
         self._programming = programs
@@ -86,22 +90,28 @@ class Arqs:
             request['visible_to'],
         )
         project_id = request['project_id'] or found[0].project_id
+        allowance = self._limits.of(
+            project_id or '', functools.partial(claims.count_held, ctx)
+        )
+        allowance.check(len(found))
         wanted = needs.Needs(ctx, self._catalogue, project_id)
         wanted.read(found)
         end = time.monotonic() + _PATIENCE_SECONDS
         while True:
             try:
                 plan = self._plan(ctx, request, found, wanted, project_id)
-                foreign = self._hold(ctx, request, plan)
+                foreign = self._hold(
+                    ctx, request, plan, settled=not allowance.limited
+                )
                 break
             except errors.NoCapacity:
                 if time.monotonic() > end:
                     raise
                 time.sleep(random.uniform(0, _PAUSE_SECONDS))  # noqa: S311
         killpoints.reached('arq_bound')
-        started = (
-            self._start(ctx, plan, foreign) if plan.cold or foreign else []
-        )
+        started = []
+        if plan.cold or foreign or allowance.limited:
+            started = self._start(ctx, plan, foreign, allowance)
         self._events.wake()
         # The rest of a deployable cannot become anything else now: who is
         # scheduled next must not be promised that.
@@ -175,6 +185,8 @@ class Arqs:
         ctx: context.RequestContext,
         request: Mapping[str, Any],
         plan: placing.Plan,
+        *,
+        settled: bool,
     ) -> frozenset[int]:
         """Take the handles; see ``bindings.bind``."""
         return bindings.bind(
@@ -184,6 +196,7 @@ class Arqs:
             project_id=request['visible_to'],
             new_project=request['project_id'],
             programmed=plan.cold,
+            settled=settled,
             exclusive=self._conf.exclusive_deployables,
             # Nobody's whose leases are extended: should we not come to its
             # end, it is taken for interrupted once this lease is over.
@@ -196,14 +209,17 @@ class Arqs:
         ctx: context.RequestContext,
         plan: placing.Plan,
         foreign: frozenset[int],
+        allowance: limits.Allowance,
     ) -> list[model.Operation]:
-        """Commit what has to be done to the cards of a bind."""
+        """Commit what has to be done to the cards of a bind, and settle it."""
         started: dict[int, model.Operation] = {}
         holders = {
             place.region_id: uuid for uuid, place in plan.places.items()
         }
         rps = {place.rp_uuid for place in plan.places.values()}
         try:
+            # Of several at a time each saw the others' share still free.
+            allowance.check(0)
             for region in deployables.of_providers(ctx, rps):
                 if region.id in plan.cold:
                     started[region.id] = self._programming.program(

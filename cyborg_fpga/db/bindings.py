@@ -52,6 +52,7 @@ def bind(
     project_id: str | None,
     new_project: str | None = None,
     programmed: Collection[int] = (),
+    settled: bool = True,
     exclusive: bool = False,
     owner: str,
     lease: float,
@@ -65,6 +66,7 @@ def bind(
     :param project_id: Only of this project's ARQs; None: of anybody's.
     :param new_project: Whose they are from now on; None: as they are.
     :param programmed: Deployables that will be programmed for them.
+    :param settled: False: they are ``claiming`` in any case.
     :param exclusive: See ``reservations.reserve``.
     :returns: Deployables that nobody held, with somebody's own function.
     :raises errors.FPGAError: See ``arqs.check_bindable``.
@@ -86,7 +88,7 @@ def bind(
     _refuse_neighbours(held, set(rows) if exclusive else private, owners.pop())
     foreign = frozenset(private - {h.deployable_id for h in held})
     given = _give(claims, places, handles)
-    ready = not programmed and not foreign
+    ready = settled and not programmed and not foreign
     values = {
         'state': (_State.READY if ready else _State.CLAIMING).value,
         'event_due': clock.now() if ready else None,

@@ -1,6 +1,7 @@
 """How much a project may hold, by a real Keystone's unified limits."""
 
 import concurrent.futures
+import uuid
 from unittest import mock
 
 import fixtures
@@ -11,6 +12,7 @@ from oslo_limit import limit
 from tests.fixtures import inprocess
 from tests.fixtures import keystone
 from tests.functional.service import base
+from tests.functional.service import novas
 
 #: Of one class.
 CARDS = """
@@ -165,6 +167,85 @@ class TestQuota(QuotaTest):
         code, _ = self.refused(503, self.service.ask(token=self.token))
         self.assertEqual('fpga.service_unavailable', code)
         self.assert_untouched()
+
+
+class TestServers(QuotaTest, novas.NovaTest):
+    """What Nova binds for servers counts too."""
+
+    def ask_for(self, amount, arqs=None):
+        """The answer to a server's bind, the server and its ARQs."""
+        server = str(uuid.uuid4())
+        provider = self.allocate(server, amount)
+        if arqs is None:
+            arqs = self.request(self.profile(amount=amount), token=self.token)
+        return (
+            self.bind(arqs, server, provider, token=self.token),
+            server,
+            arqs,
+        )
+
+    def too_many(self, amount):
+        answer, server, arqs = self.ask_for(amount)
+        code, sentence = self.refused(403, answer)
+        self.assertEqual('fpga.over_quota', code)
+        self.assertIn(f'wants {amount}', sentence)
+        self.assertEqual({}, self.of(server))
+        self.assertEqual({}, self.service.nova.told(server))
+        self.service.rooms.release(server)
+        return arqs
+
+    def bound(self, amount, arqs=None):
+        answer, server, arqs = self.ask_for(amount, arqs)
+        self.assertEqual(202, answer.status_int, answer.text)
+        found = self.of(server, token=self.token)
+        self.assertEqual({'Bound'}, {arq['state'] for arq in found.values()})
+        self.told(server, 'completed', arqs)
+        return server
+
+    def test_all_of_a_server_count_whatever_the_door(self):
+        self.allow(2)
+        claim = self.service.claim(token=self.token)
+        refused = self.too_many(2)
+        server = self.bound(1)
+        self.too_many(1)
+        self.over()
+        self.service.released(claim['uuid'], token=self.token)
+        path = f'/accelerator_requests?instance={server}'
+        answer = self.nova('DELETE', path, token=self.token)
+        self.assertEqual(204, answer.status_int, answer.text)
+        self.service.rooms.release(server)
+        # What was refused is as it was before.
+        self.bound(2, refused)
+
+    def test_who_saw_a_share_that_others_took_gives_back(self):
+        self.allow(1)
+        enforce, seen = limit.Enforcer.enforce, []
+
+        def late(enforcer, project, deltas):
+            """Whoever comes first sees that nothing is held."""
+            enforce(enforcer, project, deltas)
+            if not seen:
+                seen.append(deltas)
+                self.service.claim(token=self.token)
+
+        with mock.patch.object(
+            limit.Enforcer, 'enforce', autospec=True, side_effect=late
+        ):
+            answer, server, arqs = self.ask_for(1)
+        self.refused(403, answer)
+        shown = self.service.get(f'/accelerator_requests/{arqs[0]["uuid"]}')
+        self.assertEqual('Initial', shown['state'])
+        self.assertEqual({}, self.service.nova.told(server))
+
+    def test_a_keystone_that_does_not_answer_binds_nothing(self):
+        self.allow(1)
+        cfg.CONF.set_override(
+            'auth_url', 'http://127.0.0.1:9/v3', 'oslo_limit'
+        )
+        answer, server, _ = self.ask_for(1)
+        code, _ = self.refused(503, answer)
+        self.assertEqual('fpga.service_unavailable', code)
+        self.assertEqual({}, self.of(server))
 
 
 class TestNoQuota(base.ServiceTest):

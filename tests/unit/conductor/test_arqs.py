@@ -309,6 +309,7 @@ class TestRefusal(ArqTest):
                     base.ALICE,
                     wish,
                     plan,
+                    settled=True,
                 )
                 self.assert_initial(uuids)
                 old = {name: before[name] for name in values}
