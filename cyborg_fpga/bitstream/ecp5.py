@@ -13,7 +13,7 @@ from cyborg_fpga.bitstream import source
 
 _PREAMBLE = bytes.fromhex('ffffbdb3')
 _COMMENT = b'\xff\0'
-_COMMENT_LIMIT = 4096
+_COMMENT_LIMIT = 2048
 _PART = b'Part: '
 _PART_LIMIT = 64
 # The largest chip's, uncompressed, is half of that.

@@ -125,6 +125,9 @@ def _end(file: source.Source, start: int) -> int:
 def _blocks(file: source.Source, offset: int) -> pacsign.Blocks | None:
     if file.upto(offset, len(pacsign.MAGIC)) != pacsign.MAGIC:
         return None
+    # They may lie behind all that was fetched of a file that is far away.
+    if offset + pacsign.SIZE > file.known < file.size:
+        return None
     return pacsign.parse(file, offset)
 
 

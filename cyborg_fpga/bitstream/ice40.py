@@ -17,7 +17,7 @@ from cyborg_fpga.bitstream import source
 _PREAMBLE = bytes.fromhex('7eaa997e')
 _COMMENT = b'\xff\0'
 _COMMENT_END = b'\0\xff'
-_COMMENT_LIMIT = 4096
+_COMMENT_LIMIT = 2048
 # The largest chip's is an eighth of that; five may lie behind each other.
 _LIMIT = 1 << 20
 _COMMANDS = 4096

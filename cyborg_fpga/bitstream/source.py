@@ -14,9 +14,9 @@ from collections.abc import Iterator
 
 from cyborg_fpga import errors
 
-#: The first bytes of a file that are enough for every format's header; only
-#: an xclbin may say more about itself further on.
-HEAD = 8192
+#: The first bytes of a file that are enough for every format's header: as
+#: long as a GBS's may be. An xclbin may say more about itself further on.
+HEAD = 20 + 4095
 #: Bytes that may be read behind them, and what each read costs at least.
 BUDGET = 1 << 17
 _READ = 512

@@ -32,7 +32,7 @@ _MAGIC = b'xclbin2\0'
 _HEAD = struct.Struct('<8si28s256sQQQQHBBHH16s64s16s16sI4x')
 _SECTION = struct.Struct('<I16s4xQQ')
 # Real ones have two dozen at most.
-_SECTION_LIMIT = 128
+_SECTION_LIMIT = 64
 _METADATA_LIMIT = 1 << 16
 
 _BITSTREAM = 0

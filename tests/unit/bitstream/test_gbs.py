@@ -51,6 +51,14 @@ class TestParse(GbsCase):
         head = source.beginning(data[: source.HEAD], len(data))
         self.assertEqual(formats.parse(data), formats.read(head))
 
+    def test_they_are_enough_for_the_longest_header_of_a_signed_one(self):
+        told = described()
+        told['filler'] = 'x' * (4095 - len(json.dumps(told)) - 14)
+        data = file(told, bitstreams.blocks(bytes(256)))
+        head = source.beginning(data[: source.HEAD], len(data))
+        self.assertEqual(FUNCTION, formats.read(head).function_id)
+        self.assertTrue(formats.parse(data).signed)
+
     def test_a_file_that_ends_with_its_header_is_refused(self):
         self.refused('ends', file(image=b''))
 

@@ -84,11 +84,11 @@ class TestRefuse(XclbinCase):
         self.refused('claims', file(tail=b'x'))
 
     def test_too_many_sections_and_none(self):
-        for count in (0, 129, 2**32 - 1):
+        for count in (0, 65, 2**32 - 1):
             self.refused(f'claims {count} sections', file(count=count))
 
     def test_a_table_behind_the_end(self):
-        self.refused('cut off', file([(0, IMAGE)], count=99))
+        self.refused('cut off', file([(0, IMAGE)], count=60))
 
     def test_a_section_outside_of_the_file(self):
         end = len(file([(0, IMAGE)]))
