@@ -8,6 +8,7 @@ from oslo_config import cfg
 from oslo_db import exception as db_exc
 
 from cyborg_fpga import context
+from cyborg_fpga.cmd import import_cyborg
 from cyborg_fpga.cmd import service
 from cyborg_fpga.db import engine
 from cyborg_fpga.db import purge
@@ -34,11 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (cfg.Error, ValueError) as exc:
         return service.complain('cyborg-fpga-manage', exc)
     try:
-        conf.command.func()
+        return int(conf.command.func() or 0)
     except db_exc.DBError as exc:
         print(f'cyborg-fpga-manage: database: {exc}', file=sys.stderr)
         return 1
-    return 0
 
 
 def _add_commands(subparsers: object) -> None:
@@ -69,6 +69,7 @@ def _add_commands(subparsers: object) -> None:
         help='Delete nothing; print what would be.',
     )
     old.set_defaults(func=_purge)
+    import_cyborg.add_command(subparsers)
 
 
 def _days(text: str) -> int:

@@ -34,6 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     'policy': {'context', 'errors', 'policies'},
     'bitstream': {'errors', 'model'},
     'db': {'context', 'errors', 'model', 'nouns'},
+    'takeover': {'context', 'db', 'errors', 'model', 'profiles'},
     'clients': {'context', 'errors', 'model'},
     'drivers': {'bitstream', 'errors', 'model'},
     'rpc': {'context', 'errors', 'model'},
