@@ -273,16 +273,17 @@ class Arqs:
         ctx: context.RequestContext,
         uuids: Sequence[str],
         visible_to: str | None,
-    ) -> None:
+    ) -> bool:
         """Take from ARQs what they hold; Nova is not told.
 
+        :returns: Whether the reconciler has something to do with it now.
         :raises errors.NotFound: One is not there; nothing is done.
         """
         there = {arq.uuid for arq in arqs.some(ctx, uuids, visible_to)}
         gone = set(uuids) - there
         if gone:
             raise arqs.missing(min(gone))
-        self._after(ctx, unbindings.unbind(ctx, uuids, visible_to))
+        return self._after(ctx, unbindings.unbind(ctx, uuids, visible_to))
 
     def delete(
         self,
@@ -291,26 +292,27 @@ class Arqs:
         visible_to: str | None,
         *,
         bound: bool,
-    ) -> None:
-        """Delete those of *uuids* that there are.
+    ) -> bool:
+        """Delete those of *uuids* that there are; see :meth:`unbind`.
 
         :param bound: Also those that an instance has.
         :raises errors.NotFound: One was not; the others are deleted.
         """
         done = unbindings.delete(ctx, uuids, visible_to, bound=bound)
-        self._after(ctx, done)
+        unsettled = self._after(ctx, done)
         gone = set(uuids) - set(done.uuids)
         if gone:
             raise arqs.missing(min(gone))
+        return unsettled
 
     def delete_of_instance(
         self,
         ctx: context.RequestContext,
         instance_uuid: str,
         visible_to: str | None,
-    ) -> None:
+    ) -> bool:
         """Delete what an instance has; nothing is fine too."""
-        self._after(
+        return self._after(
             ctx, unbindings.delete_of_instance(ctx, instance_uuid, visible_to)
         )
 
@@ -358,13 +360,22 @@ class Arqs:
 
     def _after(
         self, ctx: context.RequestContext, released: unbindings.Released
-    ) -> None:
-        """Stop what nobody needs any more, and tell Placement."""
+    ) -> bool:
+        """Stop what nobody needs any more, and tell Placement.
+
+        Not at once where that knows all that counts: the reconciler does.
+
+        :returns: Whether it has something to do with it now.
+        """
         if not released.hostnames:
-            return
+            return False
         killpoints.reached('arq_released')
-        self._recall(ctx, released.uuids)
+        if released.recallable:
+            self._recall(ctx, released.uuids)
+        if released.rejoined and not self._conf.exclusive_deployables:
+            return False
         self._tell_placement(ctx, released.hostnames)
+        return True
 
     def _tell_placement(
         self, ctx: context.RequestContext, hostnames: Iterable[str]

@@ -53,10 +53,12 @@ class Events:
 
     def send(self, ctx: context.RequestContext) -> None:
         """Send all that is owed now; what Nova does not take comes again."""
-        while not self._ending.is_set() and arqs.owes_events(ctx):
+        owed = arqs.owes_events(ctx)
+        while owed and not self._ending.is_set():
             events = arqs.take_events(ctx, _BATCH, self._conf.lease_seconds)
             if not events:
                 return
+            owed = len(events) == _BATCH
             killpoints.reached('event_taken')
             try:
                 self._nova.tell_bound([_bound(event) for event in events])

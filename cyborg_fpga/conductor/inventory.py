@@ -65,7 +65,8 @@ class Inventory:
             return None
         layout = model.Layout(self._conf.placement.layout)
         fences = reports.store(ctx, report, layout)
-        self._arrange(ctx, report.hostname, reported=True)
+        host = hosts.get(ctx, report.hostname)
+        self._arrange(ctx, host, reported=True)
         return fences
 
     def sync_host(
@@ -94,12 +95,12 @@ class Inventory:
         with self._lock(hostname):
             try:
                 for _ in range(_ROUNDS):
-                    told = self._await_turn(ctx, hostname)
-                    wanted = self._arrange(ctx, hostname, leaving)
+                    host, told = self._await_turn(ctx, hostname)
+                    wanted = self._arrange(ctx, host, leaving)
                     digest = _digest(wanted)
                     if force or told != digest:
                         force, asked = False, True
-                        self._write(ctx, hostname, wanted)
+                        self._write(ctx, host, wanted)
                     if hosts.finish_telling(
                         ctx, hostname, self._teller, digest
                     ):
@@ -113,10 +114,10 @@ class Inventory:
 
     def _await_turn(
         self, ctx: context.RequestContext, hostname: str
-    ) -> str | None:
+    ) -> tuple[nouns.Host, str | None]:
         """Begin to tell Placement of a host, as nobody else does.
 
-        :returns: What it was told last.
+        :returns: The host, and what Placement was told of it last.
         """
         lease = self._conf.conductor.lease_seconds
         end = time.monotonic() + lease + _PATIENCE_SECONDS
@@ -133,10 +134,11 @@ class Inventory:
     def _write(
         self,
         ctx: context.RequestContext,
-        hostname: str,
+        host: nouns.Host,
         wanted: list[placement.Provider],
     ) -> None:
-        root = self._root(ctx, hostname)
+        hostname = host.hostname
+        root = self._root(ctx, host)
         killpoints.reached('placement_untold')
         try:
             writes = self._placement.sync_tree(
@@ -157,14 +159,14 @@ class Inventory:
     def _arrange(
         self,
         ctx: context.RequestContext,
-        hostname: str,
+        host: nouns.Host,
         leaving: str | None = None,
         *,
         reported: bool = False,
     ) -> list[placement.Provider]:
         """Work out a host's providers and store who belongs to which."""
-        regions = deployables.of_host(ctx, hostname)
-        host = self._laid_out(ctx, hosts.get(ctx, hostname), regions)
+        regions = deployables.of_host(ctx, host.hostname)
+        host = self._laid_out(ctx, host, regions)
         wanted, membership, classes = providers.layout(
             host,
             regions,
@@ -210,14 +212,13 @@ class Inventory:
         hosts.set_layout(ctx, host.hostname, wanted)
         return dataclasses.replace(host, layout=wanted)
 
-    def _root(self, ctx: context.RequestContext, hostname: str) -> str:
+    def _root(self, ctx: context.RequestContext, host: nouns.Host) -> str:
         """The uuid of the host's own provider."""
-        host = hosts.get(ctx, hostname)
         if host.rp_uuid is not None:
             return host.rp_uuid
         names = [name for name in (host.rp_name, host.hostname) if name]
         uuid = self._find_root(names)
-        hosts.set_root(ctx, hostname, uuid)
+        hosts.set_root(ctx, host.hostname, uuid)
         return uuid
 
     def _find_root(self, names: list[str]) -> str:

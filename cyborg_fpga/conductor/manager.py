@@ -157,8 +157,8 @@ class Manager:
         uuids: list[str],
         visible_to: str | None,
     ) -> None:
-        self._arqs.unbind(ctx, uuids, visible_to)
-        self.reconciler.wake()
+        if self._arqs.unbind(ctx, uuids, visible_to):
+            self.reconciler.wake()
 
     @_expected
     def delete_arqs(
@@ -168,10 +168,12 @@ class Manager:
         visible_to: str | None,
         bound: bool,
     ) -> None:
+        unsettled = True
         try:
-            self._arqs.delete(ctx, uuids, visible_to, bound=bound)
+            unsettled = self._arqs.delete(ctx, uuids, visible_to, bound=bound)
         finally:
-            self.reconciler.wake()
+            if unsettled:
+                self.reconciler.wake()
 
     @_expected
     def delete_arqs_of(
@@ -180,8 +182,8 @@ class Manager:
         instance_uuid: str,
         visible_to: str | None,
     ) -> None:
-        self._arqs.delete_of_instance(ctx, instance_uuid, visible_to)
-        self.reconciler.wake()
+        if self._arqs.delete_of_instance(ctx, instance_uuid, visible_to):
+            self.reconciler.wake()
 
     @_expected
     def program(

@@ -45,7 +45,8 @@ class Plan:
 
     :ivar images: What deployables (row id) must hold.
     :ivar cold: Those of them that must be programmed first.
-    :ivar shared: Hosts where something is left of one of the deployables.
+    :ivar shared: Hosts where something is left of one of the deployables that
+        nobody held.
     """
 
     places: dict[str, bindings.Place]
@@ -98,9 +99,18 @@ def place(
         shared=frozenset(
             region.hostname
             for region in left
-            if region.id in taken and inventory.free_handles(region)
+            if region.id in taken - _held(regions)
+            and inventory.free_handles(region)
         ),
     )
+
+
+def _held(regions: Iterable[nouns.Deployable]) -> set[int]:
+    return {
+        region.id
+        for region in regions
+        if any(handle.claim_uuid for handle in region.handles)
+    }
 
 
 def _ease(

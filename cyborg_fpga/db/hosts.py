@@ -166,14 +166,15 @@ def stale(ctx: context.RequestContext) -> list[str]:
 @engine.writer
 def start_telling(
     ctx: context.RequestContext, hostname: str, teller: str, seconds: float
-) -> str | None:
+) -> tuple[nouns.Host, str | None]:
     """Let *teller*, and no other conductor, tell Placement of a host.
 
     To be called before the records are read: what changes later marks the
     host again. It is alone for *seconds*, and may start again meanwhile.
     Until :func:`finish_telling` nobody knows what Placement holds.
 
-    :returns: What Placement was told last; None: nobody knows.
+    :returns: The host, and what Placement was told of it last; None: nobody
+        knows.
     :raises errors.HostUnavailable: It was imported, and what is on it nobody
         has seen: Placement keeps what it has.
     :raises errors.InUse: Another does it now.
@@ -184,19 +185,14 @@ def start_telling(
         models.Host.placement_teller_until < clock.now(),
     )
     row = ctx.session.execute(
-        sa.select(
-            models.Host.id,
-            models.Host.placement_digest,
-            alone,
-            models.Host.boot_id,
-        )
+        sa.select(models.Host, alone)
         .where(models.Host.hostname == hostname)
         .with_for_update()
     ).one_or_none()
     if row is None:
         raise errors.NotFound(kind='host', ident=hostname)
-    host_id, told, free, boot_id = row
-    if not boot_id:
+    host, free = row
+    if not host.boot_id:
         raise errors.HostUnavailable(hostname=hostname, state='not seen yet')
     if not free:
         raise errors.InUse(
@@ -204,10 +200,11 @@ def start_telling(
             ident=hostname,
             reason='another conductor tells Placement of it',
         )
+    answer = _host(host), host.placement_digest
     engine.change(
         ctx,
         sa.update(models.Host)
-        .where(models.Host.id == host_id)
+        .where(models.Host.id == host.id)
         .values(
             placement_digest=None,
             placement_stale=False,
@@ -215,7 +212,7 @@ def start_telling(
             placement_teller_until=clock.now() + seconds,
         ),
     )
-    return None if told is None else str(told)
+    return answer
 
 
 @engine.writer
@@ -227,25 +224,16 @@ def finish_telling(
     False: start again. The host was marked meanwhile, or another has told
     Placement too, so that nobody knows whose word came last.
     """
-    this = models.Host.hostname == hostname
-    mine = sa.and_(this, models.Host.placement_teller == teller)
-    if not engine.change(
-        ctx, sa.update(models.Host).where(mine).values(placement_digest=digest)
+    this = sa.update(models.Host).where(models.Host.hostname == hostname)
+    mine = this.where(models.Host.placement_teller == teller)
+    unmarked = mine.where(models.Host.placement_stale.is_(False))
+    if engine.change(
+        ctx, unmarked.values(placement_digest=digest, placement_teller_until=0)
     ):
-        engine.change(
-            ctx,
-            sa.update(models.Host).where(this).values(placement_digest=None),
-        )
-        return False
-    return bool(
-        engine.change(
-            ctx,
-            sa.update(models.Host)
-            .where(mine)
-            .where(models.Host.placement_stale.is_(False))
-            .values(placement_teller_until=0.0),
-        )
-    )
+        return True
+    if not engine.change(ctx, mine.values(placement_digest=digest)):
+        engine.change(ctx, this.values(placement_digest=None))
+    return False
 
 
 @engine.writer

@@ -23,6 +23,13 @@ from cyborg_fpga.db import models
 
 _CLAIM, _HANDLE, _REGION = models.Claim, models.AttachHandle, models.Deployable
 _State = model.ClaimState
+# What is free of a card can be had.
+_USABLE = sa.and_(
+    models.Host.up.is_(True),
+    models.Host.status == model.HostStatus.ENABLED.value,
+    models.Device.status == model.DeviceStatus.ENABLED.value,
+    models.Device.health.in_(['ok', 'suspect']),
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +37,15 @@ class Released:
     """What was given back.
 
     :ivar hostnames: Where something was held.
+    :ivar rejoined: All of it is of deployables that others use and everybody
+        may join as they are: what Placement promises of them still holds.
+    :ivar recallable: Some may have operations that have not begun.
     """
 
     uuids: tuple[str, ...]
-    hostnames: tuple[str, ...]
+    hostnames: tuple[str, ...] = ()
+    rejoined: bool = True
+    recallable: bool = False
 
 
 @engine.writer
@@ -152,9 +164,9 @@ def _release(
         .with_for_update()
     ).all()
     if not rows:
-        return Released(uuids=(), hostnames=())
+        return Released(uuids=())
     ids = [row.id for row in rows]
-    hostnames = _free(ctx, ids, dirty=dirty)
+    released = _free(ctx, ids, dirty=dirty)
     if values is None:
         engine.change(ctx, sa.delete(_CLAIM).where(_CLAIM.id.in_(ids)))
     else:
@@ -164,26 +176,30 @@ def _release(
             .where(_CLAIM.id.in_(ids))
             .values(state_changed_at=clock.now(), **values),
         )
-    return Released(uuids=tuple(row.uuid for row in rows), hostnames=hostnames)
+    return dataclasses.replace(released, uuids=tuple(row.uuid for row in rows))
 
 
 def _free(
     ctx: context.RequestContext, claim_ids: Sequence[int], *, dirty: bool
-) -> tuple[str, ...]:
-    """Nobody holds the handles any more; the hosts where they are."""
+) -> Released:
+    """Nobody holds the handles any more."""
     held = ctx.session.execute(
         sa.select(
             _HANDLE.deployable_id,
             _HANDLE.present,
             _HANDLE.host_id,
             models.Host.hostname,
+            _USABLE.label('usable'),
         )
         .join(models.Host, models.Host.id == _HANDLE.host_id)
+        .join(_REGION, _REGION.id == _HANDLE.deployable_id)
+        .join(models.Device, models.Device.id == _REGION.device_id)
         .where(_HANDLE.claim_id.in_(claim_ids))
     ).all()
     if not held:
-        return ()
-    _mark_wipes(ctx, {row.deployable_id for row in held}, claim_ids, dirty)
+        return Released(uuids=())
+    regions = _lock_regions(ctx, {row.deployable_id for row in held})
+    left = _mark_wipes(ctx, regions, claim_ids, dirty=dirty)
     engine.change(
         ctx,
         sa.update(_HANDLE)
@@ -195,24 +211,51 @@ def _free(
         {row.host_id for row in held},
         reread=not all(row.present for row in held),
     )
-    return tuple(sorted({row.hostname for row in held}))
+    idle = all(r.state == model.DeployableState.IDLE.value for r in regions)
+    alone = any(row.wipe_pending or row.bitstream_private for row in regions)
+    usable = all(row.usable for row in held)
+    return Released(
+        uuids=(),
+        hostnames=tuple(sorted({row.hostname for row in held})),
+        rejoined=usable and idle and not left and not alone,
+        recallable=not idle,
+    )
+
+
+def _lock_regions(
+    ctx: context.RequestContext, region_ids: Collection[int]
+) -> Sequence[Any]:
+    """Rows of deployables, to be changed by nobody else.
+
+    Two that leave one at the same time come one after the other; the second
+    sees the first.
+    """
+    return ctx.session.execute(
+        sa.select(
+            _REGION.id,
+            _REGION.state,
+            _REGION.wipe_pending,
+            _REGION.bitstream_private,
+        )
+        .where(_REGION.id.in_(region_ids))
+        .order_by(_REGION.id)
+        .with_for_update()
+    ).all()
 
 
 def _mark_wipes(
     ctx: context.RequestContext,
-    region_ids: Collection[int],
+    regions: Sequence[Any],
     claim_ids: Collection[int],
+    *,
     dirty: bool,
-) -> None:
-    """Deployables that nobody else uses are wiped before they are offered."""
-    # The rows' locks make two that leave one region at the same time come
-    # one after the other; the second sees the first.
-    ctx.session.execute(
-        sa.select(_REGION.id)
-        .where(_REGION.id.in_(region_ids))
-        .order_by(_REGION.id)
-        .with_for_update()
-    )
+) -> set[int]:
+    """Deployables that nobody else uses are wiped before they are offered.
+
+    :param regions: Locked rows.
+    :returns: Those that nobody else uses, wiped or not.
+    """
+    region_ids = [row.id for row in regions]
     others = ctx.session.execute(
         sa.select(_HANDLE.deployable_id)
         .join(_CLAIM, _CLAIM.id == _HANDLE.claim_id)
@@ -220,7 +263,8 @@ def _mark_wipes(
         .where(_HANDLE.claim_id.not_in(claim_ids))
         .where(_CLAIM.state != _State.RELEASING.value)
     ).scalars()
-    left = set(region_ids) - set(others) if dirty else set()
+    left = set(region_ids) - set(others)
+    wiped = left if dirty else set()
     engine.change(
         ctx,
         sa.update(_REGION)
@@ -228,7 +272,8 @@ def _mark_wipes(
         .values(
             last_used=clock.now(),
             wipe_pending=sa.case(
-                (_REGION.id.in_(left), True), else_=_REGION.wipe_pending
+                (_REGION.id.in_(wiped), True), else_=_REGION.wipe_pending
             ),
         ),
     )
+    return left

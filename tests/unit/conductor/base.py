@@ -67,9 +67,9 @@ class ConductorTest(base.DatabaseTest):
         """The host's next report."""
         return self.report(*map(base.card, CARDS), **members)
 
-    def shared_card(self):
-        """A report in which one card's region has two functions."""
-        shared = base.card(base.CARD, base.region(vfs=2))
+    def shared_card(self, vfs=2):
+        """A report in which one card's region has several functions."""
+        shared = base.card(base.CARD, base.region(vfs=vfs))
         return self.report(shared, base.card(base.OTHER_CARD))
 
     def only_resetting(self):

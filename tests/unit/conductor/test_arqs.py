@@ -13,7 +13,6 @@ from cyborg_fpga.db import claims
 from cyborg_fpga.db import device_profiles
 from cyborg_fpga.db import models
 from cyborg_fpga.db import operations
-from cyborg_fpga.db import unbindings
 from tests.unit.conductor import base
 from tests.unit.conductor import standins
 from tests.unit.db import base as db
@@ -186,28 +185,6 @@ class TestBind(ArqTest):
 
     def shared(self):
         return next(r for r in self.regions() if len(r.handles) == 2)
-
-    def test_statements_are_few_whatever_there_is(self):
-        counts = set()
-        cards = [f'0000:{number:02x}:00.0' for number in range(16, 24)]
-        report = self.report(*map(db.card, cards))
-        self.ask('report', report=report.to_wire())
-        for _ in range(2):
-            uuids = self.request(self.group(8))
-            with self.statements() as seen:
-                self.bind(uuids)
-            counts.add(len(seen))
-            with self.statements() as listed:
-                arqs.list_page(self.ctx, filters={}, limit=100)
-            self.assertEqual(1, len(listed))
-            with self.statements() as gone:
-                unbindings.delete(self.ctx, uuids, None, bound=True)
-            self.assertLessEqual(len(gone), 9, gone)
-            self.wiped()
-            for _ in range(4):
-                self.request(self.group(28))
-        (count,) = counts
-        self.assertLessEqual(count, 17)
 
 
 class TestRefusal(ArqTest):

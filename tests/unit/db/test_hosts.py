@@ -181,7 +181,8 @@ class TestPlacementMarks(base.DatabaseTest):
         self.assertEqual([], hosts.stale(self.ctx))
 
     def _start(self, teller):
-        return hosts.start_telling(self.ctx, base.HOST, teller, 60)
+        _, told = hosts.start_telling(self.ctx, base.HOST, teller, 60)
+        return told
 
     def _finish(self, teller, digest):
         return hosts.finish_telling(self.ctx, base.HOST, teller, digest)

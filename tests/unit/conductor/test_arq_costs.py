@@ -1,0 +1,160 @@
+"""What a bind and a deletion cost, and who is told of them when."""
+
+import sqlalchemy as sa
+
+from cyborg_fpga.db import arqs
+from cyborg_fpga.db import hosts
+from cyborg_fpga.db import models
+from tests.unit.conductor import base
+from tests.unit.conductor import test_arqs
+from tests.unit.db import base as db
+
+
+class TestCost(test_arqs.ArqTest):
+    """Statements of a request, whatever else is in the tables."""
+
+    def setUp(self):
+        super().setUp()
+        cards = [f'0000:{number:02x}:00.0' for number in range(16, 24)]
+        shared = db.card(db.OTHER_CARD, db.region(db.OTHER_CARD, vfs=16))
+        report = self.report(*map(db.card, cards), shared)
+        self.ask('report', report=report.to_wire())
+        self.tell_placement()
+        (self.shared,) = {
+            region.rp_uuid
+            for region in self.regions()
+            if len(region.handles) == 16
+        }
+
+    def costs(self, provider):
+        """Of a bind, a list and a deletion of eight, each first alone and
+        then with 112 others.
+        """
+        for others in (0, 112):
+            for _ in range(others // 28):
+                self.request(self.group(28))
+            uuids, instance = self.request(self.group(8)), db.new_uuid()
+            wanted = dict.fromkeys(uuids, provider)
+            request = self.wish(uuids, instance, arqs=wanted)
+            with self.statements() as bound:
+                self.arqs.bind(base.ALICE, request)
+            with self.statements() as listed:
+                arqs.of_instance(self.ctx, instance)
+            with self.statements() as paged:
+                arqs.list_page(self.ctx, filters={}, limit=1000)
+            self.assertEqual([1, 1], [len(listed), len(paged)])
+            with self.statements() as gone:
+                self.arqs.delete_of_instance(self.ctx, instance, None)
+            self.assertEqual([], self.states(uuids))
+            self.change(models.Deployable, sa.true(), wipe_pending=False)
+            self.tell_placement()
+            yield bound, gone
+
+    def test_bind_and_delete_of_whole_cards(self):
+        provider = self.regions()[0].rp_uuid
+        self.assertNotEqual(self.shared, provider)
+        (bound, gone), more = self.costs(provider)
+        self.assertLessEqual(len(bound), 14, bound)
+        # With what Placement is told, that they must be wiped.
+        self.assertLessEqual(len(gone), 15, gone)
+        self.assertEqual([len(bound), len(gone)], [len(s) for s in more])
+
+    def test_bind_and_delete_of_parts_of_one_card(self):
+        (bound, gone), more = self.costs(self.shared)
+        # With what Placement is told, that nobody else can program it.
+        self.assertLessEqual(len(bound), 20, bound)
+        self.assertEqual([len(bound), len(gone)], [len(s) for s in more])
+
+    def test_bind_and_delete_of_parts_that_others_have_too(self):
+        uuids = self.request(self.group(2))
+        self.bind(uuids, arqs=dict.fromkeys(uuids, self.shared))
+        for bound, gone in self.costs(self.shared):
+            self.assertLessEqual(len(bound), 20, bound)
+            self.assertLessEqual(len(gone), 10, gone)
+
+
+class TestCompany(test_arqs.ArqTest):
+    def shared(self):
+        """Two ARQs of different instances on one card; its deployable."""
+        self.ask('report', report=self.shared_card(3).to_wire())
+        shared = next(r for r in self.regions() if len(r.handles) == 3)
+        both = [
+            self.request({'resources:CUSTOM_FPGA_INTEL_VF': '1'})
+            for _ in range(2)
+        ]
+        for uuids in both:
+            self.bind(uuids, arqs=dict.fromkeys(uuids, shared.rp_uuid))
+        del self.asked[:]
+        self.tell_placement()
+        return both, shared
+
+    def reserved(self):
+        """What Placement was told of the shared card."""
+        return next(
+            provider.reserved
+            for provider in self.rooms.tree.values()
+            if provider.total == 3
+        )
+
+    def test_who_leaves_others_on_a_card_waits_for_nobody(self):
+        both, _ = self.shared()
+        self.manager.reconciler._woken.clear()
+        with self.statements() as seen:
+            self.ask('delete_arqs', uuids=both[0], visible_to=None, bound=True)
+        self.assertNotIn('sync_tree', self.methods())
+        self.assertLessEqual(len(seen), 10, seen)
+        self.assertFalse(self.manager.reconciler._woken.is_set())
+        # It is looked at all the same.
+        self.assertEqual([db.HOST], hosts.stale(self.ctx))
+
+    def test_who_joins_others_on_a_card_waits_for_nobody(self):
+        _, shared = self.shared()
+        uuids = self.request({'resources:CUSTOM_FPGA_INTEL_VF': '1'})
+        with self.statements() as seen:
+            self.bind(uuids, arqs=dict.fromkeys(uuids, shared.rp_uuid))
+        self.assertFalse(
+            [s for s in seen if 'UPDATE hosts SET placement_digest' in s]
+        )
+        self.assertEqual([db.HOST], hosts.stale(self.ctx))
+
+    def test_last_one_on_a_card_has_it_wiped_at_once(self):
+        both, _ = self.shared()
+        for uuids in both:
+            self.manager.reconciler._woken.clear()
+            self.ask('delete_arqs', uuids=uuids, visible_to=None, bound=True)
+        self.assertTrue(self.manager.reconciler._woken.is_set())
+        self.assertEqual(3, self.reserved())
+
+    def test_what_is_not_for_everybody_is_reserved_at_once(self):
+        changes = {
+            'private': (models.Deployable, {'bitstream_private': True}),
+            'programming': (models.Deployable, {'state': 'programming'}),
+            'maintaining': (models.Device, {'status': 'maintaining'}),
+            'quarantined': (models.Device, {'health': 'quarantined'}),
+            'disabled': (models.Host, {'status': 'disabled'}),
+            'down': (models.Host, {'up': False}),
+        }
+        for what, (table, values) in changes.items():
+            both, _ = self.shared()
+            self.change(table, sa.true(), **values)
+            self.ask('delete_arqs', uuids=both[0], visible_to=None, bound=True)
+            self.assertEqual(2, self.reserved(), what)
+            self.arqs.delete(self.ctx, both[1], None, bound=True)
+            self.change(
+                models.Deployable,
+                sa.true(),
+                wipe_pending=False,
+                bitstream_private=False,
+                state='idle',
+            )
+            enabled = {'status': 'enabled'}
+            self.change(models.Device, sa.true(), health='ok', **enabled)
+            self.change(models.Host, sa.true(), up=True, **enabled)
+
+    def test_what_is_kept_for_its_holder_is_reserved_at_once(self):
+        self.database.conf.set_override(
+            'exclusive_deployables', True, 'conductor'
+        )
+        both, _ = self.shared()
+        self.ask('delete_arqs', uuids=both[0], visible_to=None, bound=True)
+        self.assertEqual(2, self.reserved())
