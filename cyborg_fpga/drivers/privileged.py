@@ -10,6 +10,7 @@ import errno
 import os
 import pathlib
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from oslo_privsep import capabilities
@@ -48,6 +49,15 @@ class _Request(NamedTuple):
 _REQUESTS = {
     0xB640: _Request('dfl-port', 0, False),
     0xB680: _Request('dfl-fme', 24, True),
+}
+_PCI = '[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}[.][0-7]'
+_EXAMINE = re.compile(f'examine -d {_PCI} -r platform -f JSON -o {{report}}')
+_LOAD = re.compile(f'program -d {_PCI} -u {{image}}')
+#: Tool -> all that it may be told.
+_TOOLS = {
+    'xbutil': (_EXAMINE, _LOAD),
+    'xrt-smi': (_EXAMINE, _LOAD),
+    'xbmgmt': (re.compile(f'program -d {_PCI} --user {{image}}'),),
 }
 #: Attributes of a PCI function that may be written.
 _ATTRIBUTES = ('reset', 'sriov_numvfs')
@@ -114,6 +124,17 @@ class PrivilegedSysfs(sysfs.Sysfs):
     ) -> None:
         _load_firmware(manager, self._cached(image), offset, function, partial)
 
+    def run(
+        self,
+        tool: str,
+        arguments: Sequence[str],
+        *,
+        image: pathlib.Path | None = None,
+        seconds: float,
+    ) -> sysfs.Ended:
+        name = None if image is None else self._cached(image)
+        return sysfs.Ended(*_run(tool, list(arguments), name, seconds))
+
     def _cached(self, image: pathlib.Path) -> str:
         if image.parent != self._cache:
             raise _refused(str(image))
@@ -168,6 +189,22 @@ def _load_firmware(
         function=function,
         partial=bool(partial),
     )
+
+
+@default.entrypoint
+def _run(
+    tool: str, arguments: list[str], image: str | None, seconds: float
+) -> tuple[int, str, str]:
+    forms = _TOOLS.get(tool, ())
+    line = ' '.join(arguments)
+    # Whatever else the tool can do, flashing the card among it, is not here.
+    if not any(form.fullmatch(line) for form in forms):
+        raise _refused(f'{tool} {line}')
+    if (image is None) == (sysfs.IMAGE in arguments):
+        raise _refused(f'{tool} without its image')
+    path = None if image is None else _image(image)
+    ended = _fs().run(tool, arguments, image=path, seconds=float(seconds))
+    return ended.code, ended.output, ended.report
 
 
 def _image(name: str) -> pathlib.Path:

@@ -13,10 +13,41 @@ import glob
 import mmap
 import os
 import pathlib
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from typing import NamedTuple
 
+#: In a tool's arguments: where the image is, and where to write a report.
+IMAGE, REPORT = '{image}', '{report}'
+#: Where vendors install their tools.
+_TOOLS = (
+    '/opt/xilinx/xrt/bin',
+    '/usr/local/sbin',
+    '/usr/local/bin',
+    '/usr/sbin',
+    '/usr/bin',
+    '/sbin',
+    '/bin',
+)
+_OUTPUT_LIMIT = 1 << 16
+_REPORT_LIMIT = 1 << 20
 #: Our directory among the kernel's firmware.
 _OURS = 'cyborg-fpga'
 _CHUNK = 1 << 20
+
+
+class Ended(NamedTuple):
+    """What a tool left.
+
+    :ivar output: Of both kinds, its end.
+    :ivar report: What it wrote to the file it was told.
+    """
+
+    code: int
+    output: str
+    report: str
 
 
 class Sysfs:
@@ -125,6 +156,53 @@ class Sysfs:
     def _record(self, manager: int, function: str) -> str:
         return f'fpga{manager}.{function}.{self.boot_id()}'
 
+    def has_tool(self, tool: str) -> bool:
+        """Whether a vendor's tool is installed here."""
+        return _tool(tool) is not None
+
+    def run(
+        self,
+        tool: str,
+        arguments: Sequence[str],
+        *,
+        image: pathlib.Path | None = None,
+        seconds: float,
+    ) -> Ended:
+        """Run a vendor's tool to its end; blocks as long as it takes.
+
+        :param arguments: :data:`IMAGE` among them stands for *image*, and
+            :data:`REPORT` for a file that does not exist yet, whose text
+            comes back.
+        :raises OSError: ENOENT, it is not installed; ETIMEDOUT, it has not
+            ended in time and was killed.
+        """
+        path = _tool(tool)
+        if path is None:
+            raise OSError(errno.ENOENT, f'{tool} is not installed')
+        with tempfile.TemporaryDirectory() as folder:
+            report = pathlib.Path(folder) / 'report'
+            places = {IMAGE: str(image), REPORT: str(report)}
+            try:
+                ended = subprocess.run(  # noqa: S603
+                    [path, *(places.get(word, word) for word in arguments)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    env={'PATH': ':'.join(_TOOLS), 'LC_ALL': 'C'},
+                    timeout=seconds,
+                    check=False,
+                )
+            except subprocess.TimeoutExpired as exc:
+                raise OSError(
+                    errno.ETIMEDOUT, f'{tool} has not ended in {seconds} s'
+                ) from exc
+            text = report.read_bytes() if report.exists() else b''
+        return Ended(
+            ended.returncode,
+            ended.stdout[-_OUTPUT_LIMIT:].decode(errors='replace'),
+            text[:_REPORT_LIMIT].decode(errors='replace'),
+        )
+
     def ioctl(
         self,
         node: str,
@@ -193,3 +271,7 @@ def _swap(source: pathlib.Path, offset: int, target: pathlib.Path) -> None:
             words = array.array('I', chunk[: len(chunk) // 4 * 4])
             words.byteswap()
             out.write(words.tobytes())
+
+
+def _tool(name: str) -> str | None:
+    return shutil.which(name, path=':'.join(_TOOLS))

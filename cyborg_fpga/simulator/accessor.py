@@ -8,10 +8,13 @@ goes to the process of the cards instead of the kernel.
 import errno
 import os
 import pathlib
+import tempfile
+from collections.abc import Sequence
 from typing import Any
 
 from cyborg_fpga.drivers import sysfs
 from cyborg_fpga.simulator import tree
+from cyborg_fpga.simulator import vendor_tools
 from cyborg_fpga.simulator import wire
 
 
@@ -43,21 +46,47 @@ class SimulatedSysfs(sysfs.Sysfs):
             raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
         self._ask({'op': 'write', 'path': path}, text.encode())
 
+    def has_tool(self, tool: str) -> bool:
+        return tool in vendor_tools.TOOLS
+
+    def run(
+        self,
+        tool: str,
+        arguments: Sequence[str],
+        *,
+        image: pathlib.Path | None = None,
+        seconds: float,
+    ) -> sysfs.Ended:
+        with tempfile.TemporaryDirectory() as folder:
+            report = pathlib.Path(folder) / 'report'
+            places = {sysfs.IMAGE: str(image), sysfs.REPORT: str(report)}
+            argv = [tool, *(places.get(word, word) for word in arguments)]
+            ended = self._ask({'op': 'tool', 'argv': argv}, b'', seconds)
+            text = report.read_text() if report.exists() else ''
+        return sysfs.Ended(ended['code'], ended['output'], text)
+
     def _call(self, node: str, request: int, arg: bytes) -> None:
         self._ask({'op': 'ioctl', 'node': node, 'request': request}, arg)
 
-    def _ask(self, header: dict[str, Any], blob: bytes) -> None:
+    def _ask(
+        self, header: dict[str, Any], blob: bytes, seconds: float | None = None
+    ) -> Any:
         with wire.connect(self._directory) as sock:
+            sock.settimeout(seconds)
             try:
                 wire.send(sock, header, blob)
                 answer, _ = wire.receive(sock)
                 while 'read' in answer:
                     wire.send(sock, *_copy_from_user(*answer['read']))
                     answer, _ = wire.receive(sock)
+            except TimeoutError as exc:
+                words = os.strerror(errno.ETIMEDOUT)
+                raise OSError(errno.ETIMEDOUT, words) from exc
             except (EOFError, ConnectionError) as exc:
                 raise OSError(errno.EIO, 'the cards went away') from exc
         if answer['errno']:
             raise OSError(answer['errno'], os.strerror(answer['errno']))
+        return answer.get('result')
 
 
 def _copy_from_user(address: int, length: int) -> tuple[dict[str, int], bytes]:

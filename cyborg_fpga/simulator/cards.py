@@ -120,6 +120,13 @@ class Card:
                 raise _os_error(exc.number) from exc
             self._end(port, function, 'operating', '')
 
+    def check_unused(self) -> None:
+        """:raises OSError: EBUSY, programs on the host have it open."""
+        with self._changed:
+            self._check_present()
+            if self._faults.has('held'):
+                raise _os_error(errno.EBUSY)
+
     def reset(self, function: str, port: int) -> None:
         """Reset a port: registers and memory go, its function stays."""
         with self._changed:
@@ -222,7 +229,7 @@ class Card:
 
     def functions(self) -> list[str]:
         """Addresses of what guests can be given."""
-        return self.spec.vf_addresses or [self.address]
+        return self.spec.guest_addresses
 
     def _begin(self, port: int, size: int) -> None:
         with self._changed:
@@ -357,6 +364,8 @@ class Card:
             self.tree.build()
         self.tree.show_manager(**self._manager)
         self.tree.show_flags(self._flags)
+        held = self._faults.has('held')
+        self.tree.show_users(held['contexts'] if held else 0)
         shown = self._faults.has('errors')
         self.tree.show_errors(shown['value'] if shown else 0)
         unreadable = self._faults.has('unreadable')

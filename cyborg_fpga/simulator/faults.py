@@ -28,6 +28,8 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
     'vanish': {},
     # Reading the loaded function fails.
     'unreadable': {'errno': 'EBUSY'},
+    # So many programs on the host have the card open.
+    'held': {'contexts': 1},
     # The engine's error register shows so much.
     'errors': {'value': 1},
 }

@@ -13,6 +13,7 @@ from cyborg_fpga.simulator import dfl
 from cyborg_fpga.simulator import payload
 from cyborg_fpga.simulator import scenario
 from cyborg_fpga.simulator import tree
+from cyborg_fpga.simulator import xrt
 from cyborg_fpga.simulator import zynq
 
 
@@ -36,6 +37,7 @@ def _nothing(image: bytes, card: scenario.Card) -> str:
 KINDS = {
     'dfl': Kind(dfl.DflTree, _region_image),
     'pci': Kind(tree.PlainTree, _nothing),
+    'xrt': Kind(xrt.XrtTree, xrt.decode),
     'zynq': Kind(zynq.ZynqTree, zynq.decode),
 }
 

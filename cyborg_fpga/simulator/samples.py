@@ -3,6 +3,7 @@
 import hashlib
 
 from cyborg_fpga.bitstream import gbs
+from cyborg_fpga.bitstream import xclbin
 from cyborg_fpga.bitstream import xilinx_bit
 from cyborg_fpga.simulator import payload
 from cyborg_fpga.simulator import zynq
@@ -42,3 +43,15 @@ def sample_bit(
     """
     body = hashlib.shake_128(name.encode()).digest(size)
     return xilinx_bit.build(part, zynq.build(idcode, body), name=name)
+
+
+def sample_xclbin(
+    region_id: str, function_id: str, *, platform: str = '', size: int = 65536
+) -> bytes:
+    """Make a whole xclbin for the shell whose interface is *region_id*.
+
+    The same arguments make the same bytes.
+    """
+    body = hashlib.shake_128(function_id.encode()).digest(size)
+    raw = payload.build(region_id, function_id, body)
+    return xclbin.build(region_id, function_id, raw, platform=platform)

@@ -14,6 +14,9 @@
         region_id: '69528db6eb31577a8c3668f9faa081f6'
         function_id: null         # what is loaded at first
         idcode: '00000000'        # of a ZYNQ: what the chip calls itself
+        user_device: null         # of a U250: id of the user function
+        platform: ''              # of a U250: what its shell calls itself
+        management: true          # of a U250: false, as a guest sees it
         ports: 1
         vfs: 0                    # with VFs, every port belongs to one
         vf_offset: 128            # first VF's distance from the PF
@@ -65,6 +68,15 @@ FAMILIES: dict[str, dict[str, str | None]] = {
         'vf_device': 'e002',
         'region_id': None,
     },
+    # Two functions: the one for management and, in its slot, the user's.
+    'U250': {
+        'kind': 'xrt',
+        'vendor': '10ee',
+        'device': '5004',
+        'user_device': '5005',
+        'platform': 'xilinx_u250_gen3x16_xdma_shell_4_1',
+        'region_id': 'f2b82d53372f41a4bbe93dfe1c0b3c8e',
+    },
     # Chips on a board of their own, see zynq.py: 7z020 and zu9eg.
     'ZYNQ7000': {'kind': 'zynq', 'region_id': None, 'idcode': '03727093'},
     'ZYNQMP': {'kind': 'zynq', 'region_id': None, 'idcode': '04738093'},
@@ -92,6 +104,9 @@ class Card:
     device: str = '09c4'
     subsystem_device: str = '0000'
     vf_device: str = '09c5'
+    user_device: str | None = None
+    platform: str = ''
+    management: bool = True
     numa_node: int = -1
     serial: str | None = None
     region_id: str | None = FAMILIES['PAC_A10']['region_id']
@@ -123,6 +138,21 @@ class Card:
             f'{domain}:{rid >> 8:02x}:{rid >> 3 & 31:02x}.{rid & 7}'
             for rid in ids
         ]
+
+    @property
+    def user_address(self) -> str | None:
+        """The user function's, where management has one of its own."""
+        if self.user_device is None:
+            return None
+        slot, _, function = self.address.partition('.')
+        return f'{slot}.{int(function) + 1}'
+
+    @property
+    def guest_addresses(self) -> list[str]:
+        """What guests can be given."""
+        if self.user_address:
+            return [self.user_address]
+        return self.vf_addresses or [self.address]
 
     def port_of(self, vf: int) -> int:
         """Port behind the VF number *vf*."""
@@ -208,6 +238,8 @@ _TEXTS: Mapping[str, re.Pattern[str]] = {
     'device': _HEX4,
     'subsystem_device': _HEX4,
     'vf_device': _HEX4,
+    'user_device': _HEX4,
+    'platform': re.compile('[A-Za-z0-9_.:-]{0,63}'),
     'serial': _HEX16,
     'region_id': _HEX32,
     'function_id': _HEX32,
@@ -228,7 +260,9 @@ _FRACTIONS = ('program_fixed', 'program_rate')
 
 def _good(name: str, value: Any) -> bool:
     if value is None:
-        return name in ('serial', 'region_id', 'function_id')
+        return name in ('serial', 'region_id', 'function_id', 'user_device')
+    if name == 'management':
+        return isinstance(value, bool)
     if name in _TEXTS:
         return isinstance(value, str) and bool(_TEXTS[name].fullmatch(value))
     kinds = (int, float) if name in _FRACTIONS else (int,)
@@ -247,7 +281,7 @@ def _distinct(cards: tuple[Card, ...]) -> None:
             )
         if int(bus, 16) == 0:
             raise ScenarioError(f'{card.address}: bus 00 has the bridges')
-        for address in (card.address, *card.vf_addresses):
+        for address in {card.address, *card.guest_addresses}:
             if address in seen:
                 raise ScenarioError(f'{address}: two functions have it')
             seen.add(address)

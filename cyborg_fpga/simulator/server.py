@@ -21,6 +21,7 @@ from cyborg_fpga.simulator import kinds
 from cyborg_fpga.simulator import samples
 from cyborg_fpga.simulator import scenario
 from cyborg_fpga.simulator import tree
+from cyborg_fpga.simulator import vendor_tools
 from cyborg_fpga.simulator import wire
 
 LOG = logging.getLogger(__name__)
@@ -246,6 +247,15 @@ class Host:
                 return card
         raise OSError(errno.ENODEV, '')
 
+    def _tool(
+        self, sock: socket.socket, header: dict[str, Any], blob: bytes
+    ) -> tuple[Any, bytes]:
+        argv = header['argv']
+        if argv[0] not in vendor_tools.TOOLS:
+            raise OSError(errno.ENOENT, '')
+        ended = vendor_tools.TOOLS[argv[0]](list(self._cards.values()), argv)
+        return {'code': ended.code, 'output': ended.output}, b''
+
 
 _Operation = Callable[
     [Host, socket.socket, dict[str, Any], bytes], tuple[Any, bytes]
@@ -253,6 +263,7 @@ _Operation = Callable[
 _OPERATIONS: dict[str, _Operation] = {
     'ioctl': Host._ioctl,
     'write': Host._write,
+    'tool': Host._tool,
     'memory-write': Host._write_memory,
     'memory-read': Host._read_memory,
     'cards': Host._show,

@@ -114,6 +114,9 @@ class CardTree(abc.ABC):
     def show_flags(self, value: int) -> None:
         return
 
+    def show_users(self, count: int) -> None:
+        return
+
     def show_errors(self, value: int) -> None:
         return
 

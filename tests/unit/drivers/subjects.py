@@ -10,6 +10,7 @@ from cyborg_fpga.drivers import families
 from cyborg_fpga.drivers import fpga_manager
 from cyborg_fpga.drivers import intel_dfl
 from cyborg_fpga.drivers import pci
+from cyborg_fpga.drivers import xilinx_xrt
 from cyborg_fpga.simulator import samples
 
 FUNCTION = 'd8424dc4a4a3c413f89e433683f9040b'
@@ -18,6 +19,7 @@ OTHER_FUNCTION = 'f7df405cbd7acf7222f144b0b93acd18'
 _A10 = '69528db6eb31577a8c3668f9faa081f6'
 _D5005 = '9346116da52d5ca8b06aa9a389ef7c8d'
 _ZYNQ = 'a1b2c3d4' * 4
+_U250 = 'f2b82d53372f41a4bbe93dfe1c0b3c8e'
 
 
 def _bit(part: str, *, name: str) -> bytes:
@@ -114,6 +116,21 @@ SUBJECTS = {
             part: 7z020
             region: {_ZYNQ}
         """,
+    ),
+    'xilinx_xrt': Subject(
+        driver=xilinx_xrt.XilinxXRTDriver,
+        scenario=f"""
+        cards:
+          - {{address: '0000:3b:00.0', family: U250, {_QUICK}}}
+          - {{address: '0000:5e:00.0', family: U250, {_QUICK}}}
+        """,
+        card='0000:3b:00.0',
+        deployable='0000:3b:00.0/user',
+        handles=('0000:3b:00.1',),
+        levels=(model.WipeLevel.CLEAR, model.WipeLevel.BLANK),
+        image=lambda function: samples.sample_xclbin(_U250, function),
+        misfit=lambda function: samples.sample_xclbin(_A10, function),
+        blank=samples.sample_xclbin(_U250, 'b1a4' * 8),
     ),
     'pci': Subject(
         driver=pci.PciDriver,

@@ -145,6 +145,46 @@ class TestPrivileged(base.BaseTestCase):
                 True,
             )
 
+    def test_tools_are_told_what_is_listed_and_nothing_else(self):
+        image = self.cache / 'image'
+        image.write_bytes(b'x')
+        ran = []
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                f'{sysfs.__name__}.Sysfs.run',
+                lambda fs, *args, **kwargs: (
+                    ran.append((*args, kwargs['image'])),
+                    sysfs.Ended(0, 'said', ''),
+                )[1],
+            )
+        )
+        load = 'program -d 0000:3b:00.1 -u {image}'
+        ended = self.fs.run('xbutil', load.split(), image=image, seconds=1)
+        self.assertEqual((0, 'said', ''), ended)
+        self.assertEqual([('xbutil', load.split(), image)], ran)
+        for tool, line, file in (
+            ('xbmgmt', 'program -d 0000:3b:00.0 --base', None),
+            ('xbmgmt', 'program -d 0000:3b:00.0 --base --user {image}', image),
+            ('xbmgmt', 'program -d 0000:3b:00.0 --shell {image}', image),
+            ('xbutil', 'program -d 0000:3b:00.1 -u /etc/shadow', None),
+            ('xbutil', 'program -d 0000:3b:00.1 -u {image}', None),
+            ('xbutil', 'program -d all -u {image}', image),
+            ('xbutil', 'examine -d 0000:3b:00.1 -r platform -f JSON -o /x',
+             None),
+            ('xbutil', load, self.root / 'image'),
+            ('rm', '-rf /', None),
+            ('/tmp/xbutil', load, image),
+        ):  # fmt: skip
+            self.assertRaises(
+                PermissionError,
+                self.fs.run,
+                tool,
+                line.split(),
+                image=file,
+                seconds=1,
+            )
+        self.assertEqual(1, len(ran))
+
     def test_the_roots_are_set_once(self):
         self.assertRaises(
             PermissionError,

@@ -106,3 +106,55 @@ class TestSysfs(base.BaseTestCase):
     def _fails(self, number, call, *args, **kwargs):
         exc = self.assertRaises(OSError, call, *args, **kwargs)
         self.assertEqual(number, exc.errno)
+
+
+class TestTools(base.BaseTestCase):
+    """Real programs, in the place of a vendor's."""
+
+    def setUp(self):
+        super().setUp()
+        self.root = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                f'{sysfs.__name__}._TOOLS', (str(self.root), '/usr/bin')
+            )
+        )
+        self.fs = sysfs.Sysfs(str(self.root))
+
+    def tool(self, script):
+        path = self.root / 'xbutil'
+        path.write_text(f'#!/bin/sh\n{script}\n')
+        path.chmod(0o755)
+
+    def run_tool(self, *words, **kwargs):
+        return self.fs.run('xbutil', words, **{'seconds': 60, **kwargs})
+
+    def test_code_words_and_report_come_back(self):
+        self.tool('echo "$1"; echo wrong >&2; echo "{}" >"$3"; exit 3')
+        ended = self.run_tool('-x', '-o', sysfs.REPORT)
+        self.assertEqual((3, '-x\nwrong\n', '{}\n'), ended)
+
+    def test_the_report_does_not_exist_before_and_goes_afterwards(self):
+        self.tool('test -e "$1" && exit 1; echo "$1"; echo x >"$1"')
+        ended = self.run_tool(sysfs.REPORT)
+        self.assertEqual((0, 'x\n'), (ended.code, ended.report))
+        self.assertFalse(pathlib.Path(ended.output.strip()).exists())
+
+    def test_the_image_is_named_and_no_shell_comes_between(self):
+        image = self.root / 'a $(b) c'
+        image.write_text('bits')
+        self.tool('cat "$2"; echo; echo "$3"')
+        ended = self.run_tool('-u', sysfs.IMAGE, '$(x)', image=image)
+        self.assertEqual('bits\n$(x)\n', ended.output)
+
+    def test_what_does_not_end_is_ended(self):
+        self.tool('exec sleep 600')
+        exc = self.assertRaises(OSError, self.run_tool, seconds=0.2)
+        self.assertEqual(errno.ETIMEDOUT, exc.errno)
+
+    def test_a_tool_that_is_missing_is_told(self):
+        self.assertFalse(self.fs.has_tool('xbutil'))
+        exc = self.assertRaises(OSError, self.run_tool)
+        self.assertEqual(errno.ENOENT, exc.errno)
+        self.tool('')
+        self.assertTrue(self.fs.has_tool('xbutil'))

@@ -1,0 +1,289 @@
+"""Alveo and VCK cards through the Xilinx Runtime (XRT).
+
+Such a card has two physical functions: the management function, which can
+flash the card and is nobody's, and the user function, which is what a tenant
+is given. In a guest only the latter may be there. What is loaded says the
+user function's ``xclbinuuid``; it is loaded by XRT's own tools.
+"""
+
+import errno
+import itertools
+import json
+import pathlib
+import re
+from typing import Any
+from typing import NoReturn
+
+from oslo_log import log as logging
+
+from cyborg_fpga import errors
+from cyborg_fpga import model
+from cyborg_fpga.bitstream import formats
+from cyborg_fpga.bitstream import header
+from cyborg_fpga.drivers import base
+from cyborg_fpga.drivers import sysfs
+from cyborg_fpga.drivers import xrt_card
+
+LOG = logging.getLogger(__name__)
+
+#: The user tool, under its newer name too; then the management tool.
+_USER_TOOLS = ('xbutil', 'xrt-smi')
+_MANAGEMENT_TOOL = 'xbmgmt'
+#: Seconds: a large card has been seen to take one minute for 43 MB.
+_LOAD_SECONDS = 600.0
+_EXAMINE_SECONDS = 60.0
+_WORDS_LIMIT = 500
+
+_CAUSES = (
+    (re.compile('resource busy|in-?use', re.I), model.Cause.DEVICE_BUSY),
+    (re.compile('timed out', re.I), model.Cause.TIMEOUT),
+    (re.compile('not found|No such device', re.I), model.Cause.DEVICE_GONE),
+)
+_ERRNOS = {
+    errno.ETIMEDOUT: model.Cause.TIMEOUT,
+    errno.ENODEV: model.Cause.DEVICE_GONE,
+    errno.ENOENT: model.Cause.DEVICE_GONE,
+    errno.EBUSY: model.Cause.DEVICE_BUSY,
+}
+
+
+class XilinxXRTDriver(base.Driver):
+    """Loads xclbin files into the user function's region."""
+
+    name = 'xilinx_xrt'
+
+    def discover(self) -> list[model.DeviceReport]:
+        reports = []
+        found = xrt_card.functions(self._fs, self._families, self.name)
+        for _, group in itertools.groupby(found, key=xrt_card.slot):
+            try:
+                report = self._report(xrt_card.Card(self._fs, list(group)))
+            except OSError as exc:
+                # It went away between two reads.
+                LOG.warning('Skipping a card: %s', exc)
+                continue
+            if report is not None:
+                reports.append(report)
+        return reports
+
+    def program(
+        self, device: model.PciAddress, deployable: str, image: pathlib.Path
+    ) -> None:
+        said = formats.parse(image, only=header.Format.XCLBIN)
+        card = self._find(device, deployable)
+        try:
+            reason = header.fits(said, card.target(deployable))
+            users = card.users()
+        except OSError as exc:
+            self._failed(deployable, exc)
+        if reason:
+            raise errors.DoesNotFit(reason=reason)
+        if users:
+            raise errors.DeviceFailed(
+                deployable=deployable,
+                cause=model.Cause.DEVICE_BUSY,
+                detail=f'{users} programs on this host have it open',
+            )
+        try:
+            self._load(deployable, card, image)
+        except OSError as exc:
+            self._failed(deployable, exc)
+
+    def expected_function(
+        self, image: pathlib.Path, *, told: str | None = None
+    ) -> str | None:
+        return self._named(
+            formats.function(image, told, only=header.Format.XCLBIN)
+        )
+
+    def identify(
+        self, device: model.PciAddress, deployable: str
+    ) -> str | None:
+        card = self._find(device, deployable)
+        try:
+            return self._named(card.function())
+        except OSError as exc:
+            self._failed(deployable, exc)
+
+    def wipe(
+        self,
+        device: model.PciAddress,
+        deployable: str,
+        level: model.WipeLevel,
+    ) -> None:
+        card = self._find(device, deployable)
+        if level == model.WipeLevel.NONE:
+            return
+        image = self.blank_images.get(card.region_id() or '')
+        if level == model.WipeLevel.RESET or image is None:
+            raise errors.DeviceFailed(
+                deployable=deployable,
+                cause=model.Cause.IMAGE_UNAVAILABLE,
+                detail='only a blank xclbin wipes such a card, and '
+                f'level {level} or none is configured',
+            )
+        try:
+            self.program(device, deployable, image)
+        except errors.InvalidInput as exc:
+            raise errors.DeviceFailed(
+                deployable=deployable,
+                cause=model.Cause.IMAGE_CORRUPT,
+                detail=f'blank xclbin: {exc.message}',
+            ) from exc
+        found = self.identify(device, deployable)
+        if found is not None:
+            raise errors.DeviceFailed(
+                deployable=deployable,
+                cause=model.Cause.READBACK_MISMATCH,
+                detail=f'function {found} after a blank xclbin',
+            )
+
+    def _named(self, function: str | None) -> str | None:
+        """A blank xclbin has a uuid like any other: it counts as none."""
+        for image in self.blank_images.values() if function else ():
+            try:
+                said = formats.parse(image)
+            except errors.BadBitstream as exc:
+                LOG.warning('Blank bitstream %s: %s', image, exc.message)
+                continue
+            if said.function_id == function:
+                return None
+        return function
+
+    def _report(self, card: xrt_card.Card) -> model.DeviceReport | None:
+        if card.user is None:
+            # Nothing of it could be given to anybody.
+            LOG.debug('No user function beside %s', card.first.address)
+            return None
+        family, first = card.family, card.first
+        function, readable = None, True
+        try:
+            function = self._named(card.function())
+        except OSError as exc:
+            LOG.debug('%s: %s', first.address, exc)
+            readable = False
+        region = card.region_id()
+        levels: tuple[model.WipeLevel, ...] = ()
+        if region in self.blank_images:
+            levels = (model.WipeLevel.CLEAR, model.WipeLevel.BLANK)
+        return model.DeviceReport(
+            driver=self.name,
+            pci_address=first.address,
+            vendor=family.vendor,
+            family=family.name,
+            vendor_id=first.id('vendor'),
+            product_id=first.id('device'),
+            model=family.model,
+            serial=first.serial(),
+            numa_node=first.numa_node(),
+            health=model.Health.OK if card.healthy() else model.Health.SUSPECT,
+            attributes=card.attributes(),
+            deployables=(
+                model.DeployableReport(
+                    name=_name(first.address),
+                    handles=(card.user.address,),
+                    region_id=region,
+                    function_id=function,
+                    readable=readable,
+                    program_fixed=family.program_fixed,
+                    program_rate=family.program_rate,
+                    wipe_levels=levels,
+                ),
+            ),
+        )
+
+    def _load(
+        self, deployable: str, card: xrt_card.Card, image: pathlib.Path
+    ) -> None:
+        """:raises OSError: There is no tool, or it does not end."""
+        tool = next(filter(self._fs.has_tool, _USER_TOOLS), None)
+        if tool is not None and card.user is not None:
+            target, option = card.user.address, '-u'
+            self._check_ready(deployable, tool, target)
+        elif card.management is not None:
+            target, option = card.management.address, '--user'
+            tool = _MANAGEMENT_TOOL
+        else:
+            raise OSError(errno.EIO, "none of XRT's tools is installed")
+        # Never --base nor --shell: these write the card's flash.
+        ended = self._fs.run(
+            tool,
+            ('program', '-d', str(target), option, sysfs.IMAGE),
+            image=image,
+            seconds=_LOAD_SECONDS,
+        )
+        if ended.code:
+            self._refused(deployable, tool, ended)
+
+    def _check_ready(
+        self, deployable: str, tool: str, target: model.PciAddress
+    ) -> None:
+        """Let XRT say what it thinks of the card before it is touched."""
+        words = f'examine -d {target} -r platform -f JSON -o {sysfs.REPORT}'
+        ended = self._fs.run(tool, words.split(), seconds=_EXAMINE_SECONDS)
+        if ended.code:
+            self._refused(deployable, tool, ended)
+        platform = _platform(ended.report)
+        calibrated = platform.get('status', {}).get('mig_calibrated')
+        if str(calibrated).lower() != 'true':
+            raise errors.DeviceFailed(
+                deployable=deployable,
+                cause=model.Cause.DEVICE_ERROR,
+                detail=f'{tool} says that its memory is not calibrated',
+            )
+
+    def _find(
+        self, device: model.PciAddress, deployable: str
+    ) -> xrt_card.Card:
+        if deployable == _name(device):
+            found = [
+                known
+                for known in xrt_card.functions(
+                    self._fs, self._families, self.name
+                )
+                if xrt_card.same_slot(known.function.address, device)
+            ]
+            if found and found[0].function.address == device:
+                card = xrt_card.Card(self._fs, found)
+                if card.user is not None:
+                    return card
+        raise errors.DeviceFailed(
+            deployable=deployable,
+            cause=model.Cause.DEVICE_GONE,
+            detail=f'card {device} has no such region; is it gone?',
+        )
+
+    def _refused(
+        self, deployable: str, tool: str, ended: sysfs.Ended
+    ) -> NoReturn:
+        words = ' '.join(ended.output.split())[-_WORDS_LIMIT:]
+        cause = next(
+            (cause for pattern, cause in _CAUSES if pattern.search(words)),
+            model.Cause.DEVICE_ERROR,
+        )
+        raise errors.DeviceFailed(
+            deployable=deployable,
+            cause=cause,
+            detail=f'{tool} ended with {ended.code}: {words}',
+        )
+
+    def _failed(self, deployable: str, exc: OSError) -> NoReturn:
+        raise errors.DeviceFailed(
+            deployable=deployable,
+            cause=_ERRNOS.get(exc.errno or 0, model.Cause.DEVICE_ERROR),
+            detail=exc.strerror or str(exc),
+        ) from exc
+
+
+def _platform(report: str) -> dict[str, Any]:
+    """The first platform of XRT's JSON; {} where it is none."""
+    try:
+        (device,) = json.loads(report)['devices']
+        platform = device['platforms'][0]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return {}
+    return platform if isinstance(platform, dict) else {}
+
+
+def _name(address: model.PciAddress) -> str:
+    return f'{address}/user'
