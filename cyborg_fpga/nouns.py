@@ -10,6 +10,17 @@ from collections.abc import Mapping
 
 from cyborg_fpga import model
 
+#: What Cyborg and Nova call the states of accelerator requests.
+ARQ_STATES: Mapping[model.ClaimState, str] = {
+    model.ClaimState.INITIAL: 'Initial',
+    model.ClaimState.UNBOUND: 'Unbound',
+    model.ClaimState.CLAIMING: 'BindStarted',
+    model.ClaimState.PROGRAMMING: 'BindStarted',
+    model.ClaimState.READY: 'Bound',
+    model.ClaimState.FAILED: 'BindFailed',
+    model.ClaimState.RELEASING: 'Deleting',
+}
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Host:

@@ -156,8 +156,8 @@ def check_bindable(
             raise errors.WrongState(
                 kind='ARQ',
                 ident=row.uuid,
-                state=row.state,
-                reason='only an initial or unbound one can be bound.',
+                state=nouns.ARQ_STATES[model.ClaimState(row.state)],
+                reason='only one that is Initial or Unbound can be bound.',
             )
 
 

@@ -24,6 +24,7 @@ from cyborg_fpga.db import clock
 from cyborg_fpga.db import devices
 from cyborg_fpga.db import engine
 from cyborg_fpga.db import models
+from cyborg_fpga.db import neighbours
 
 _CLAIM, _HANDLE, _REGION = models.Claim, models.AttachHandle, models.Deployable
 _State = model.ClaimState
@@ -81,11 +82,13 @@ def bind(
     for place in places.values():
         picks[place.region_id] = picks.get(place.region_id, 0) + 1
     rows = _lock_regions(ctx, picks)
-    handles = _handles(ctx, {row.device_id for row in rows.values()})
+    handles = neighbours.handles(ctx, {row.device_id for row in rows.values()})
     held = [h for h in handles if h.claim_id and h.deployable_id in rows]
-    _refuse_company(held, rows, programmed)
+    neighbours.refuse_company(held, rows, programmed)
     private = {row.id for row in rows.values() if row.bitstream_private}
-    _refuse_neighbours(held, set(rows) if exclusive else private, owners.pop())
+    neighbours.refuse_others(
+        held, set(rows) if exclusive else private, owners.pop()
+    )
     foreign = frozenset(private - {h.deployable_id for h in held})
     given = _give(claims, places, handles)
     ready = settled and not programmed and not foreign
@@ -193,57 +196,6 @@ def _lock_regions(
     return {row.id: row for row in rows}
 
 
-def _handles(
-    ctx: context.RequestContext, device_ids: Collection[int]
-) -> Sequence[Any]:
-    """All handles of locked cards, each with the claim that has it."""
-    return ctx.session.execute(
-        sa.select(
-            _HANDLE.id,
-            _HANDLE.deployable_id,
-            _REGION.device_id,
-            _HANDLE.kind,
-            _HANDLE.present,
-            _HANDLE.claim_id,
-            _CLAIM.state,
-            _CLAIM.type,
-            _CLAIM.image_uuid,
-            _CLAIM.project_id,
-        )
-        .join(_REGION, _REGION.id == _HANDLE.deployable_id)
-        .outerjoin(_CLAIM, _CLAIM.id == _HANDLE.claim_id)
-        .where(_REGION.device_id.in_(device_ids))
-        .order_by(_HANDLE.id)
-    ).all()
-
-
-def _refuse_company(
-    held: Sequence[Any], rows: Mapping[int, Any], programmed: Collection[int]
-) -> None:
-    """Nobody joins a deployable that is about to be programmed."""
-    for handle in held:
-        if handle.deployable_id in programmed:
-            raise errors.NoCapacity(
-                reason='somebody has a part of it, so it is not programmed'
-            )
-        loaded = rows[handle.deployable_id].bitstream_id
-        warm = handle.image_uuid and handle.image_uuid == loaded
-        wants = handle.type or handle.image_uuid
-        if handle.state == _State.CLAIMING and wants and not warm:
-            raise errors.NoCapacity(reason='it may be programmed just now')
-
-
-def _refuse_neighbours(
-    held: Sequence[Any], alone: Collection[int], project_id: str | None
-) -> None:
-    """Nobody joins another project on one of the deployables *alone*."""
-    if any(
-        handle.deployable_id in alone and handle.project_id != project_id
-        for handle in held
-    ):
-        raise errors.NoCapacity(reason='another project uses its card')
-
-
 def _give(
     claims: Sequence[Any], places: Mapping[str, Place], handles: Sequence[Any]
 ) -> dict[int, int]:
@@ -263,11 +215,7 @@ def _give(
         handle = left.pop(0)
         given[handle.id] = claim.id
         kinds[handle.device_id].add(handle.kind)
-    if any(len(of_card) > 1 for of_card in kinds.values()):
-        raise errors.NoCapacity(
-            reason='a physical function and its virtual ones are never '
-            'claimed together'
-        )
+    neighbours.refuse_mixture(kinds)
     return given
 
 

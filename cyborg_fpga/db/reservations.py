@@ -23,6 +23,7 @@ from cyborg_fpga.db import clock
 from cyborg_fpga.db import devices
 from cyborg_fpga.db import engine
 from cyborg_fpga.db import models
+from cyborg_fpga.db import neighbours
 
 _CLAIM, _HANDLE, _REGION = models.Claim, models.AttachHandle, models.Deployable
 _REGIONS: Any = sa.bindparam('regions', expanding=True)
@@ -56,24 +57,6 @@ _LOCKED = (
     .where(models.Host.status == model.HostStatus.ENABLED.value)
     .where(models.Device.status == model.DeviceStatus.ENABLED.value)
     .where(models.Device.health.in_(['ok', 'suspect']))
-)
-_HANDLES = (
-    sa.select(
-        _HANDLE.id,
-        _HANDLE.deployable_id,
-        _REGION.device_id,
-        _HANDLE.kind,
-        _HANDLE.present,
-        _HANDLE.claim_id,
-        _CLAIM.state,
-        _CLAIM.type,
-        _CLAIM.image_uuid,
-        _CLAIM.project_id,
-    )
-    .join(_REGION, _REGION.id == _HANDLE.deployable_id)
-    .outerjoin(_CLAIM, _CLAIM.id == _HANDLE.claim_id)
-    .where(_REGION.device_id.in_(sa.bindparam('cards', expanding=True)))
-    .order_by(_HANDLE.id)
 )
 _TAKE = (
     sa.update(_HANDLE)
@@ -115,18 +98,16 @@ def reserve(
     rows = _lock(ctx, picks)
     host_id = next(iter(rows.values())).host_id
     claim_id = _create(ctx, host_id, values)
-    handles = engine.run(
-        ctx, _HANDLES, cards=list({row.device_id for row in rows.values()})
-    ).all()
+    handles = neighbours.handles(ctx, {row.device_id for row in rows.values()})
     held = [
         handle
         for handle in handles
         if handle.claim_id is not None and handle.deployable_id in picks
     ]
-    _refuse_company(held, rows, programmed)
+    neighbours.refuse_company(held, rows, programmed)
     private = {row.id for row in rows.values() if row.bitstream_private}
     alone = picks if exclusive else private
-    _refuse_neighbours(held, alone, values.get('project_id'))
+    neighbours.refuse_others(held, alone, values.get('project_id'))
     _take(ctx, claim_id, _choose(handles, picks))
     devices.touch_shared(ctx, host_id, handles, picks)
     return frozenset(private - {handle.deployable_id for handle in held})
@@ -157,24 +138,6 @@ def _create(
     return claim_id
 
 
-def _refuse_company(
-    held: Sequence[Any],
-    rows: Mapping[int, Any],
-    programmed: Collection[int],
-) -> None:
-    """Nobody joins a deployable that is about to be programmed."""
-    for handle in held:
-        if handle.deployable_id in programmed:
-            raise errors.NoCapacity(
-                reason='somebody has a part of it, so it is not programmed'
-            )
-        loaded = rows[handle.deployable_id].bitstream_id
-        warm = handle.image_uuid and handle.image_uuid == loaded
-        wants = handle.type or handle.image_uuid
-        if handle.state == model.ClaimState.CLAIMING and wants and not warm:
-            raise errors.NoCapacity(reason='it may be programmed just now')
-
-
 def _lock(
     ctx: context.RequestContext, picks: Mapping[int, int]
 ) -> dict[int, Any]:
@@ -194,17 +157,6 @@ def _lock(
     return found
 
 
-def _refuse_neighbours(
-    held: Sequence[Any], alone: Collection[int], project_id: str | None
-) -> None:
-    """Nobody joins another project on one of the deployables *alone*."""
-    if any(
-        handle.deployable_id in alone and handle.project_id != project_id
-        for handle in held
-    ):
-        raise errors.NoCapacity(reason='another project uses its card')
-
-
 def _choose(handles: Sequence[Any], picks: Mapping[int, int]) -> list[int]:
     """The free handles to take, as many of each deployable as picked."""
     chosen = []
@@ -222,11 +174,7 @@ def _choose(handles: Sequence[Any], picks: Mapping[int, int]) -> list[int]:
     kinds = collections.defaultdict(set)
     for handle in chosen + [h for h in handles if h.claim_id is not None]:
         kinds[handle.device_id].add(handle.kind)
-    if any(len(of_card) > 1 for of_card in kinds.values()):
-        raise errors.NoCapacity(
-            reason='a physical function and its virtual ones are never '
-            'claimed together'
-        )
+    neighbours.refuse_mixture(kinds)
     return [handle.id for handle in chosen]
 
 

@@ -21,15 +21,6 @@ from cyborg_fpga.policies import arqs as policies
 
 LOG = logging.getLogger(__name__)
 
-_STATES = {
-    model.ClaimState.INITIAL: 'Initial',
-    model.ClaimState.UNBOUND: 'Unbound',
-    model.ClaimState.CLAIMING: 'BindStarted',
-    model.ClaimState.PROGRAMMING: 'BindStarted',
-    model.ClaimState.READY: 'Bound',
-    model.ClaimState.FAILED: 'BindFailed',
-    model.ClaimState.RELEASING: 'Deleting',
-}
 #: Nothing more happens by itself.
 _RESOLVED = (
     model.ClaimState.READY,
@@ -66,13 +57,8 @@ class Arqs(handler.Controller):
     @handler.expose(answers={200: schema.ARQ})
     def show(self, call: handler.Call, uuid: str) -> dict[str, Any]:
         call.authorize(policies.GET_ONE)
-        known = handler.canonical(uuid)
-        if known is None:
-            raise errors.InvalidInput(
-                f'Invalid input for field/attribute uuid. Value: '
-                f'{uuid[:64]!r}. unable to convert to uuid.'
-            )
-        return _shown(call, arqs.get(call.ctx, known, _visible_to(call)))
+        ident = handler.required_uuid(uuid)
+        return _shown(call, arqs.get(call.ctx, ident, _visible_to(call)))
 
     @handler.expose(body=schema.CREATE, answers={201: schema.ARQS})
     def create(self, call: handler.Call) -> dict[str, Any]:
@@ -227,7 +213,9 @@ def _of_instance(
     if 'bind_state' in call.query:
         for arq in found:
             if arq.state not in _RESOLVED:
-                raise errors.Unresolved(arq=arq.uuid, state=_STATES[arq.state])
+                raise errors.Unresolved(
+                    arq=arq.uuid, state=nouns.ARQ_STATES[arq.state]
+                )
     return [_shown(call, arq) for arq in found]
 
 
@@ -240,7 +228,7 @@ def _shown(call: handler.Call, arq: nouns.Arq) -> dict[str, Any]:
     bound = arq.state is model.ClaimState.READY and arq.address is not None
     return {
         'uuid': arq.uuid,
-        'state': _STATES[arq.state],
+        'state': nouns.ARQ_STATES[arq.state],
         'device_profile_name': arq.device_profile_name,
         'device_profile_group_id': arq.group,
         'hostname': arq.hostname,

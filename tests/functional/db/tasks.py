@@ -112,6 +112,12 @@ def delete_profile(ctx: Context, uuid: str) -> None:
     device_profiles.delete(ctx, uuid)
 
 
+def create_arqs(ctx: Context, name: str) -> list[str]:
+    """As the API does it: the profile is looked up before."""
+    profile = device_profiles.by_name(ctx, name)
+    return [arq.uuid for arq in arqs.create(ctx, profile, [0, 0])]
+
+
 def report_attributes(
     ctx: Context, wanted: Mapping[int, Sequence[tuple[str, str]]]
 ) -> int:

@@ -149,6 +149,14 @@ class TestRead(ArqTest):
         found = self.call('GET', f'{url[:-36]}?limit=1', base.ALICE).json
         self.assertEqual(1, len(found['arqs']))
 
+    def test_what_is_no_uuid_is_refused_in_cyborgs_words(self):
+        _, sentence = self.refused(400, 'GET', f'{URL}/xx')
+        self.assertEqual(
+            "Invalid input for field/attribute uuid. Value: 'xx'. unable to "
+            'convert to uuid. Error: Expected a uuid but received xx.',
+            sentence,
+        )
+
     def test_refusals(self):
         self.refused(400, 'GET', f'{URL}/notauuid')
         self.refused(404, 'GET', f'{URL}/{uuids.nothing}')

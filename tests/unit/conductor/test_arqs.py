@@ -215,7 +215,9 @@ class TestRefusal(ArqTest):
     def test_bound_one_is_not_bound_again(self):
         uuids = self.request()
         self.bind(uuids)
-        self.assertRaises(errors.WrongState, self.bind, uuids)
+        exc = self.assertRaises(errors.WrongState, self.bind, uuids)
+        # Cyborg's word, since it is Nova's that reads it.
+        self.assertIn(f'ARQ {uuids[0]} is Bound; ', exc.message)
 
     def test_provider_that_is_none_of_ours(self):
         uuids = self.request()

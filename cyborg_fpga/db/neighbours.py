@@ -1,0 +1,90 @@
+"""Who may hold a handle beside whom: guards that both doors share.
+
+To be called inside the transaction of a claim or a bind, over rows of cards
+that are locked in it.
+"""
+
+from collections.abc import Collection
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from cyborg_fpga import context
+from cyborg_fpga import errors
+from cyborg_fpga import model
+from cyborg_fpga.db import engine
+from cyborg_fpga.db import models
+
+_CLAIM, _HANDLE, _REGION = models.Claim, models.AttachHandle, models.Deployable
+
+# A constant, see engine.run().
+_HANDLES = (
+    sa.select(
+        _HANDLE.id,
+        _HANDLE.deployable_id,
+        _REGION.device_id,
+        _HANDLE.kind,
+        _HANDLE.present,
+        _HANDLE.claim_id,
+        _CLAIM.state,
+        _CLAIM.type,
+        _CLAIM.image_uuid,
+        _CLAIM.project_id,
+    )
+    .join(_REGION, _REGION.id == _HANDLE.deployable_id)
+    .outerjoin(_CLAIM, _CLAIM.id == _HANDLE.claim_id)
+    .where(_REGION.device_id.in_(sa.bindparam('cards', expanding=True)))
+    .order_by(_HANDLE.id)
+)
+
+
+def handles(
+    ctx: context.RequestContext, device_ids: Collection[int]
+) -> Sequence[Any]:
+    """All handles of cards, each with the claim that has it."""
+    rows = engine.run(ctx, _HANDLES, cards=list(device_ids))
+    found: Sequence[Any] = rows.all()
+    return found
+
+
+def refuse_company(
+    held: Sequence[Any],
+    rows: Mapping[int, Any],
+    programmed: Collection[int],
+) -> None:
+    """Nobody joins a deployable that is about to be programmed."""
+    for handle in held:
+        if handle.deployable_id in programmed:
+            raise errors.NoCapacity(
+                reason='somebody has a part of it, so it is not programmed'
+            )
+        loaded = rows[handle.deployable_id].bitstream_id
+        warm = handle.image_uuid and handle.image_uuid == loaded
+        wants = handle.type or handle.image_uuid
+        if handle.state == model.ClaimState.CLAIMING and wants and not warm:
+            raise errors.NoCapacity(reason='it may be programmed just now')
+
+
+def refuse_others(
+    held: Sequence[Any], alone: Collection[int], project_id: str | None
+) -> None:
+    """Nobody joins another project on one of the deployables *alone*."""
+    if any(
+        handle.deployable_id in alone and handle.project_id != project_id
+        for handle in held
+    ):
+        raise errors.NoCapacity(reason='another project uses its card')
+
+
+def refuse_mixture(kinds: Mapping[int, Collection[str]]) -> None:
+    """No card is held as a physical function and as virtual ones.
+
+    :param kinds: Of the handles that are held or about to be, by card.
+    """
+    if any(len(of_card) > 1 for of_card in kinds.values()):
+        raise errors.NoCapacity(
+            reason='a physical function and its virtual ones are never '
+            'claimed together'
+        )
