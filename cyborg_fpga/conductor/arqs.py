@@ -7,8 +7,6 @@ lets go of its allocation.
 """
 
 import functools
-import random
-import time
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -33,6 +31,7 @@ from cyborg_fpga.conductor import needs
 from cyborg_fpga.conductor import placing
 from cyborg_fpga.conductor import programming
 from cyborg_fpga.conductor import providers
+from cyborg_fpga.conductor import racing
 from cyborg_fpga.conductor import supervision
 from cyborg_fpga.db import arqs
 from cyborg_fpga.db import bindings
@@ -43,11 +42,6 @@ from cyborg_fpga.db import operations
 from cyborg_fpga.db import unbindings
 
 LOG = logging.getLogger(__name__)
-
-# Nova allocated before it asks, so what is not free now is about to be: a
-# claim through our own door holds it until Placement refuses that.
-_PATIENCE_SECONDS = 2.0
-_PAUSE_SECONDS = 0.1
 
 _State = model.ClaimState
 
@@ -96,18 +90,12 @@ class Arqs:
         allowance.check(len(found))
         wanted = needs.Needs(ctx, self._catalogue, project_id)
         wanted.read(found)
-        end = time.monotonic() + _PATIENCE_SECONDS
-        while True:
-            try:
-                plan = self._plan(ctx, request, found, wanted, project_id)
-                foreign = self._hold(
-                    ctx, request, plan, settled=not allowance.limited
-                )
-                break
-            except errors.NoCapacity:
-                if time.monotonic() > end:
-                    raise
-                time.sleep(random.uniform(0, _PAUSE_SECONDS))  # noqa: S311
+        plan, foreign = racing.take(
+            lambda: self._plan(ctx, request, found, wanted, project_id),
+            lambda plan: self._hold(
+                ctx, request, plan, settled=not allowance.limited
+            ),
+        )
         killpoints.reached('arq_bound')
         started = []
         if plan.cold or foreign or allowance.limited:

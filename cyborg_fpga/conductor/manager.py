@@ -148,7 +148,17 @@ class Manager:
     def bind(
         self, ctx: context.RequestContext, request: dict[str, Any]
     ) -> None:
-        self.reconciler.send(self._arqs.bind(ctx, request))
+        try:
+            started = self._arqs.bind(ctx, request)
+        except errors.FPGAError as exc:
+            # Nova's log has the status only.
+            LOG.info(
+                'Cards for server %s refused: %s',
+                request['instance_uuid'],
+                exc.message,
+            )
+            raise
+        self.reconciler.send(started)
 
     @_expected
     def unbind(

@@ -6,7 +6,8 @@ import sqlalchemy as sa
 
 from cyborg_fpga import errors
 from cyborg_fpga import model
-from cyborg_fpga.conductor import arqs as conductor_arqs
+from cyborg_fpga.conductor import needs
+from cyborg_fpga.conductor import racing
 from cyborg_fpga.db import arqs
 from cyborg_fpga.db import bindings
 from cyborg_fpga.db import claims
@@ -27,9 +28,10 @@ class ArqTest(base.ConductorTest):
     def setUp(self):
         super().setUp()
         self.arqs = self.manager._arqs
-        patience = mock.patch.object(conductor_arqs, '_PATIENCE_SECONDS', 0)
-        patience.start()
-        self.addCleanup(patience.stop)
+        for name in ('_PATIENCE_SECONDS', '_RACING_SECONDS'):
+            patience = mock.patch.object(racing, name, 0)
+            patience.start()
+            self.addCleanup(patience.stop)
 
     def request(self, *groups, ctx=base.ALICE):
         """New ARQs, one for each unit of each group; their uuids."""
@@ -273,7 +275,7 @@ class TestRefusal(ArqTest):
                 uuids = self.request(self.group(2))
                 wish = self.wish(uuids)
                 found = arqs.some(self.ctx, uuids)
-                wanted = conductor_arqs.needs.Needs(
+                wanted = needs.Needs(
                     base.ALICE, self.manager._catalogue, 'alice'
                 )
                 wanted.read(found)
@@ -319,6 +321,25 @@ class TestRefusal(ArqTest):
 
 
 class TestRaces(ArqTest):
+    def test_who_loses_one_tries_for_another_however_often(self):
+        bind, lost = bindings.bind, []
+
+        def lose(*args, **kwargs):
+            if len(lost) < 5:
+                lost.append(1)
+                raise errors.NoCapacity(reason='one was taken')
+            return bind(*args, **kwargs)
+
+        uuids = self.request()
+        with (
+            mock.patch.object(racing, '_RACING_SECONDS', 60),
+            mock.patch.object(
+                bindings, 'bind', autospec=True, side_effect=lose
+            ),
+        ):
+            self.bind(uuids)
+        self.assertEqual([State.READY], self.states(uuids))
+
     def test_instance_that_another_takes_meanwhile(self):
         """Both have seen that it has none."""
         instance = db.new_uuid()
