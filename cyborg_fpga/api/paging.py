@@ -27,8 +27,7 @@ def page(
     :param show: Makes an item of the body.
     :param narrow: Filters that the caller cannot choose.
     """
-    most = call.services.conf.api.max_limit
-    limit = min(int(call.query.get('limit', most)), most)
+    limit = size(call)
     filters: dict[str, Any] = {
         name: value
         for name, value in call.query.items()
@@ -45,10 +44,23 @@ def page(
     )
     body: dict[str, Any] = {collection: [show(call, row) for row in rows]}
     if len(rows) == limit:
-        following = {**call.query, 'limit': limit, 'marker': rows[-1].uuid}
-        href = f'{call.path_url}?{urllib.parse.urlencode(following)}'
-        body[f'{collection}_links'] = [{'rel': 'next', 'href': href}]
+        body.update(following(call, collection, rows[-1].uuid))
     return body
+
+
+def size(call: handler.Call) -> int:
+    """How many items at most."""
+    most = int(call.services.conf.api.max_limit)
+    return min(int(call.query.get('limit', most)), most)
+
+
+def following(
+    call: handler.Call, collection: str, marker: str
+) -> dict[str, Any]:
+    """The member with the link to what follows *marker*."""
+    query = {**call.query, 'limit': size(call), 'marker': marker}
+    href = f'{call.path_url}?{urllib.parse.urlencode(query)}'
+    return {f'{collection}_links': [{'rel': 'next', 'href': href}]}
 
 
 def _typed(filters: Mapping[str, str]) -> dict[str, Any]:

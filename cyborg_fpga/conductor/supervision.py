@@ -23,6 +23,12 @@ _NEVER_SENT = 'no agent took it up before its deadline'
 _LATE = 'the deadline has passed'
 _FORGOTTEN = 'the agent does not know of it any more'
 
+_STILL_AT_WORK = (
+    '. The card may be at work all the same: its deployable is offered again '
+    'when its agent has read and wiped it. A claim on it waits for that; an '
+    "administrator's 'openstack fpga claim release --force' ends it at once"
+)
+
 
 class Supervision:
     """Sees to it that every operation ends."""
@@ -119,13 +125,11 @@ class Supervision:
         :raises errors.WrongState: It has ended already.
         """
         ended = None
+        words = 'cancelled by an operator'
+        if operation.state is model.OperationState.RUNNING:
+            words += _STILL_AT_WORK
         if operation.state in model.OPERATION_UNFINISHED:
-            ended = self.give_up(
-                ctx,
-                operation,
-                model.Cause.CANCELLED,
-                'cancelled by an operator',
-            )
+            ended = self.give_up(ctx, operation, model.Cause.CANCELLED, words)
         if ended is None:
             raise errors.WrongState(
                 kind='Operation',

@@ -172,10 +172,16 @@ def public(ctx: context.RequestContext) -> list[nouns.Bitstream]:
 
 @engine.reader
 def types(
-    ctx: context.RequestContext, project_id: str | None
+    ctx: context.RequestContext,
+    project_id: str | None,
+    *,
+    limit: int | None = None,
+    marker: str | None = None,
 ) -> list[tuple[str, int]]:
     """Accelerator types that a project (None: anybody) can claim, with the
-    number of bitstreams for each.
+    number of bitstreams for each, by name.
+
+    :param marker: Those behind this one.
     """
     query = (
         sa.select(models.Bitstream.type, sa.func.count())
@@ -183,9 +189,12 @@ def types(
         .where(models.Bitstream.type.is_not(None))
         .group_by(models.Bitstream.type)
         .order_by(models.Bitstream.type)
+        .limit(limit)
     )
     if project_id is not None:
         query = query.where(_offered(project_id))
+    if marker is not None:
+        query = query.where(models.Bitstream.type > marker)
     return [(str(row[0]), int(row[1])) for row in ctx.session.execute(query)]
 
 

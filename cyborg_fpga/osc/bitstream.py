@@ -85,5 +85,5 @@ class ListType(command.Lister):
     """List accelerator types that there are bitstreams for."""
 
     def take_action(self, parsed_args: argparse.Namespace) -> Any:
-        body = client.of(self.app).get('/types')
-        return columns.table(body['types'], ('type', 'bitstreams'))
+        found = client.of(self.app).pages('types')
+        return columns.table(found, ('type', 'bitstreams'))

@@ -42,18 +42,24 @@ class Bitstreams(handler.Controller):
             raise errors.NotFound(kind='bitstream', ident=ident)
         return _shown(call, bitstream)
 
-    @handler.expose(answers={200: schema.TYPES})
+    @handler.expose(query=schema.TYPES_QUERY, answers={200: schema.TYPES})
     def types(self, call: handler.Call) -> dict[str, Any]:
         """The types that the caller can claim, with how many bitstreams."""
         call.authorize(policies.GET_TYPES)
         everybody = call.may(policies.GET_ALL_PROJECTS)
         project = None if everybody else call.ctx.project_id
-        found = bitstreams.types(call.ctx, project)
-        return {
+        limit = paging.size(call)
+        found = bitstreams.types(
+            call.ctx, project, limit=limit, marker=call.query.get('marker')
+        )
+        body: dict[str, Any] = {
             'types': [
                 {'type': name, 'bitstreams': count} for name, count in found
             ]
         }
+        if len(found) == limit:
+            body.update(paging.following(call, 'types', found[-1][0]))
+        return body
 
 
 def _shown(call: handler.Call, image: nouns.Bitstream) -> dict[str, Any]:

@@ -43,21 +43,11 @@ _BITSTREAM = parts.closed(
 BITSTREAM: parts.Versions = [(0, _BITSTREAM)]
 BITSTREAMS: parts.Versions = [(0, parts.page('bitstreams', _BITSTREAM))]
 
-TYPES: parts.Versions = [
-    (
-        0,
-        parts.closed(
-            {
-                'types': {
-                    'type': 'array',
-                    'items': parts.closed(
-                        {
-                            'type': parts.TEXT,
-                            'bitstreams': {'type': 'integer', 'minimum': 1},
-                        }
-                    ),
-                }
-            }
-        ),
-    )
-]
+TYPES_QUERY = parts.query({'limit': parts.LIMIT, 'marker': parts.TYPE})
+_TYPE = parts.closed(
+    {
+        'type': parts.TEXT,
+        'bitstreams': {'type': 'integer', 'minimum': 1},
+    }
+)
+TYPES: parts.Versions = [(0, parts.page('types', _TYPE))]

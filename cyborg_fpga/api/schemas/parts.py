@@ -41,6 +41,11 @@ PCI_ADDRESS: Schema = {
     'type': 'string',
     'pattern': r'^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]\Z',
 }
+LIMIT: Schema = {
+    'type': 'string',
+    'pattern': r'^[1-9][0-9]{0,8}\Z',
+    'description': 'a number from 1 to 999999999',
+}
 BOOLEAN_TEXT: Schema = {'enum': ['true', 'false', 'True', 'False']}
 
 LINKS: Schema = {
@@ -101,11 +106,7 @@ def page_query(
     """
     return query(
         {
-            'limit': {
-                'type': 'string',
-                'pattern': r'^[1-9][0-9]{0,8}\Z',
-                'description': 'a number from 1 to 999999999',
-            },
+            'limit': LIMIT,
             'marker': UUID,
             'sort_key': {'enum': sorted(sort_keys)},
             'sort_dir': {'enum': ['asc', 'desc']},

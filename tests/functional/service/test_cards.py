@@ -118,8 +118,14 @@ class TestFaults(FaultTest):
         cancelled = self.service.call('POST', path)
         self.assertEqual(200, cancelled.status_int // 100 * 100)
         self.assertEqual('cancelled', self.service.ended(operation)['state'])
-        answer = self.service.call('POST', path)
-        self.assertEqual('fpga.wrong_state', self.refused(409, answer)[0])
+        again = self.service.call('POST', path)
+        self.assertEqual('fpga.wrong_state', self.refused(409, again)[0])
+        # The card hangs on, and its claim says who can do what about it.
+        claim = self.service.get(f'/claims/{answer.json["uuid"]}')
+        self.assertEqual('cancelled', claim['fault']['code'])
+        self.assertIn('claim release --force', claim['fault']['message'])
+        self.service.release(claim['uuid'], token=inprocess.ADMIN, force=True)
+        self.service.gone(claim['uuid'])
         self.mend_cards()
 
     def test_card_that_goes_away_is_lost_and_comes_back(self):

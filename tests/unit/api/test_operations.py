@@ -97,3 +97,16 @@ class TestBitstreams(base.ApiTest):
         self.assertEqual([crypto], types(base.BOB))
         self.assertEqual([crypto, dsp], types(base.ALICE))
         self.assertEqual([crypto, dsp], types(base.ADMIN))
+
+    def test_types_come_in_pages(self):
+        first = self.call('GET', '/v2/types?limit=1').json
+        self.assertEqual(['crypto'], [one['type'] for one in first['types']])
+        (link,) = first['types_links']
+        self.assertEqual('next', link['rel'])
+        second = self.call('GET', link['href']).json
+        self.assertEqual(['dsp'], [one['type'] for one in second['types']])
+        last = self.call('GET', second['types_links'][0]['href']).json
+        self.assertEqual({'types': []}, last)
+        self.assertNotIn('types_links', self.call('GET', '/v2/types').json)
+        for query in ('limit=0', 'limit=x', 'marker=A', 'sort_key=type'):
+            self.refused(400, 'GET', f'/v2/types?{query}')
