@@ -80,9 +80,11 @@ def place(
         pool = [region for region in left if region.rp_uuid == rp_uuid]
         pick = _pick(pool, need, len(group), level)
         if pick is None:
+            kinds = [_kind(r) for r in regions if r.rp_uuid == rp_uuid]
             raise choice.refuse(
-                [_kind(r) for r in regions if r.rp_uuid == rp_uuid],
-                need.wishes,
+                kinds,
+                # What fits is seen by what there is.
+                need.wishes if kinds else (),
                 wanted=f'{len(group)} {need.what}'.strip(),
                 where=f'provider {rp_uuid}',
                 level=level,

@@ -256,6 +256,14 @@ class TestRefusal(ArqTest):
         uuids = self.request(self.group(bitstream_id=image))
         self.refused(errors.DoesNotFit, uuids)
 
+    def test_nothing_is_there_just_now(self):
+        """It may be free the next moment, whatever it is."""
+        table = models.Deployable.__table__
+        self.change(table, sa.true(), wipe_pending=True)
+        image = self.image()
+        uuids = self.request(self.group(bitstream_id=image))
+        self.refused(errors.NoCapacity, uuids)
+
     def test_glance_that_is_away(self):
         uuids = self.request(self.group(bitstream_id=self.image()))
         with mock.patch.object(
