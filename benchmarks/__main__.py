@@ -5,6 +5,7 @@ import importlib
 import pkgutil
 import sys
 import time
+import unittest
 
 import benchmarks
 
@@ -35,13 +36,26 @@ def text(value):
 def measure(module, names):
     """Print a module's wanted figures; return those that did not come."""
     missing = {f for f in module.FIGURES if matches(f, names)}
+    reaches = getattr(module, 'REACHES', {})
     if not missing:
         return missing
-    for name, value, unit in module.run(frozenset(missing)):
-        if name in missing:
-            missing.discard(name)
-            print(f'{name}: {text(value)} {unit}'.rstrip(), flush=True)
+    try:
+        for name, value, unit in module.run(frozenset(missing)):
+            if name in missing:
+                missing.discard(name)
+                print(f'{name}: {text(value)} {unit}'.rstrip(), flush=True)
+                if name in reaches:
+                    print(verdict(name, value, *reaches[name]), flush=True)
+    except unittest.SkipTest as exc:
+        print(f'{module.__name__}: {exc}', file=sys.stderr)
     return missing
+
+
+def verdict(name, value, way, bound):
+    """Whether a figure is where it is to be."""
+    there = value <= bound if way == 'at most' else value >= bound
+    word = 'reached' if there else 'not reached'
+    return f'  {name} is to be {way} {bound}: {word}'
 
 
 def parse(argv):

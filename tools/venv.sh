@@ -121,3 +121,13 @@ venv_other() (
     rm -rf "$dir"
     exit 1
 )
+
+# venv_cyborg ROOT
+#
+# Makes ROOT/.venv-cyborg hold Cyborg, on what ours is on where they are
+# compared, and its command.
+venv_cyborg() {
+    venv_other "$1" "$1/.venv-cyborg" tools/constraints-cyborg.txt \
+        openstack-cyborg cheroot PyMySQL \
+        python-cyborgclient 'python-openstackclient<10.4'
+}

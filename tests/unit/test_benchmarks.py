@@ -3,6 +3,7 @@
 import contextlib
 import io
 import types
+import unittest
 from unittest import mock
 
 from oslotest import base
@@ -54,6 +55,32 @@ class TestHarness(base.BaseTestCase):
         code, _, said = self._run([module({'a': 1}, figures=('a', 'b'))])
         self.assertEqual(1, code)
         self.assertIn('b was not measured', said)
+
+    def test_it_says_whether_a_figure_is_what_it_is_to_be(self):
+        both = module({'a': 3, 'b': 3})
+        both.REACHES = {'a': ('at most', 2), 'b': ('at least', 3)}
+        self.assertEqual(
+            [
+                'a: 3 ms',
+                '  a is to be at most 2: not reached',
+                'b: 3 ms',
+                '  b is to be at least 3: reached',
+            ],
+            self._run([both])[1],
+        )
+
+    def test_a_server_that_is_not_there_is_told(self):
+        without = module({'a': 1})
+        without.__name__ = 'without'
+        without.run = mock.Mock(side_effect=unittest.SkipTest('no server'))
+        code, _, said = self._run([without])
+        self.assertEqual(1, code)
+        self.assertIn('without: no server\n', said)
+
+    def test_every_figure_that_is_to_be_something_is_measured(self):
+        for one in bench.modules():
+            reaches = getattr(one, 'REACHES', {})
+            self.assertLessEqual(set(reaches), set(one.FIGURES))
 
     def test_large_figures_keep_their_digits(self):
         self.assertEqual('123457', bench.text(123456.7))

@@ -21,12 +21,15 @@ def python() -> str:
 class Original(fixtures.Fixture):
     """Its API, with the fake card of one host.
 
+    :param more: Further arguments of its program.
     :ivar url: Where it answers.
     """
 
-    def __init__(self, hostname: str, placement: str, nova: str) -> None:
+    def __init__(
+        self, hostname: str, placement: str, nova: str, *more: str
+    ) -> None:
         super().__init__()
-        self._arguments = (hostname, placement, nova)
+        self._arguments = (hostname, placement, nova, *more)
 
     def _setUp(self) -> None:
         home = servers.Home('cyborg', None)

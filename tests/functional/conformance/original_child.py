@@ -1,20 +1,23 @@
-"""Cyborg itself: ``original_child.py FOLDER PORT HOST PLACEMENT NOVA``.
+"""Cyborg itself, in a process of its own; ``--help`` names the arguments.
 
 Run by a Python that has openstack-cyborg and none of ours. API, conductor
-and what is left of an agent are threads of one process, on SQLite in FOLDER;
-HOST, which must be in Placement, has the card of Cyborg's driver ``fake``.
-Who calls is what his token says, ``user:project:roles``.
+and what is left of an agent are threads of one process, behind the web
+server that ours has. The host, which must be in Placement, has the card of
+Cyborg's driver ``fake``. Who calls is what his token says,
+``user:project:roles``.
 """
 
+import argparse
 import pathlib
-import socketserver
 import sqlite3
 import sys
-from wsgiref import simple_server
+import threading
 
 # Chooses threads for oslo.service; the others must find that done.
 import cyborg.cmd  # noqa: F401  # isort: skip
 import oslo_messaging as messaging
+import sqlalchemy as sa
+from cheroot import wsgi
 from cyborg import context
 from cyborg.accelerator.drivers import fake
 from cyborg.api import wsgi_app
@@ -28,12 +31,12 @@ from cyborg.objects import base
 _CONF = """
 [DEFAULT]
 host = {host}
-transport_url = fake://
+transport_url = {transport}
 use_stderr = true
 [api]
 api_paste_config = {folder}/api-paste.ini
 [database]
-connection = sqlite:///{folder}/cyborg.db
+connection = {connection}
 [placement]
 auth_type = admin_token
 token = admin
@@ -72,29 +75,58 @@ class _Agent:
         return True
 
 
-class _Server(socketserver.ThreadingMixIn, simple_server.WSGIServer):
-    daemon_threads = True
-
-
 def main():
-    folder, port, host, placement, nova = sys.argv[1:]
-    folder = pathlib.Path(folder)
-    conf = folder / 'cyborg.conf'
-    conf.write_text(
-        _CONF.format(folder=folder, host=host, placement=placement, nova=nova)
-    )
-    (folder / 'api-paste.ini').write_text(_PASTE)
+    asked = _parse()
+    conf = asked.folder / 'cyborg.conf'
+    conf.write_text(_CONF.format(**vars(asked)))
+    (asked.folder / 'api-paste.ini').write_text(_PASTE)
     sys.argv = ['cyborg', f'--config-file={conf}']
     service.prepare_service(sys.argv)
+    _make_tables(asked.connection)
+    if asked.statements:
+        _record(asked.statements)
+    _serve_messages(asked.host)
+    application = _believe(wsgi_app.init_application())
+    wsgi.Server(
+        ('127.0.0.1', asked.port), application, numthreads=asked.threads
+    ).start()
+
+
+def _parse():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('folder', type=pathlib.Path, help='of its files')
+    parser.add_argument('port', type=int)
+    parser.add_argument('host')
+    parser.add_argument('placement')
+    parser.add_argument('nova')
+    parser.add_argument('--connection', help='a database; default: a file')
+    parser.add_argument('--transport', default='fake://')
+    parser.add_argument('--statements', help='a file that SQL is written to')
+    parser.add_argument('--threads', type=int, default=16)
+    asked = parser.parse_args()
+    if asked.connection is None:
+        asked.connection = f'sqlite:///{asked.folder}/cyborg.db'
+    return asked
+
+
+def _make_tables(connection):
+    kind, _, path = connection.partition(':///')
+    if kind != 'sqlite':
+        migration.upgrade('head')
+        return
     # Its migrations know no SQLite, its models not all that they make.
     migration.create_schema()
-    with sqlite3.connect(folder / 'cyborg.db') as tables:
+    with sqlite3.connect(path) as tables:
         tables.execute('CREATE UNIQUE INDEX u ON device_profiles (uuid)')
-    _serve_messages(host)
-    server = simple_server.make_server(
-        '127.0.0.1', int(port), _believe(wsgi_app.init_application()), _Server
-    )
-    server.serve_forever()
+
+
+def _record(path):
+    log = open(path, 'w', buffering=1)  # noqa: SIM115 (as long as we live)
+
+    @sa.event.listens_for(sa.Engine, 'before_cursor_execute')
+    def executed(conn, cursor, statement, *rest):
+        words = ' '.join(statement.split())
+        log.write(f'{threading.current_thread().name}\t{words}\n')
 
 
 def _serve_messages(host):
