@@ -10,6 +10,7 @@ Each format is a module with ``matches(head)``, ``parse(source)`` and
 import pathlib
 from typing import Protocol
 
+from cyborg_fpga.bitstream import afi
 from cyborg_fpga.bitstream import ecp5
 from cyborg_fpga.bitstream import gbs
 from cyborg_fpga.bitstream import header
@@ -35,6 +36,7 @@ _MODULES: dict[header.Format, _Module] = {
     header.Format.BIT: xilinx_bit,
     header.Format.ICE40: ice40,
     header.Format.ECP5: ecp5,
+    header.Format.AFI: afi,
 }
 _CHECKERS: dict[header.Format, _Checker] = {
     header.Format.GBS: gbs,

@@ -17,6 +17,7 @@ class Format(enum.StrEnum):
     BIT = 'bit'
     ICE40 = 'ice40'
     ECP5 = 'ecp5'
+    AFI = 'afi'
 
 
 #: For sentences.
@@ -26,6 +27,7 @@ TITLES = {
     Format.BIT: 'a Xilinx .bit file',
     Format.ICE40: 'an iCE40 bitstream',
     Format.ECP5: 'an ECP5 bitstream',
+    Format.AFI: 'the id of an Amazon FPGA image',
 }
 
 

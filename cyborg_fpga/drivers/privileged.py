@@ -57,6 +57,12 @@ _LOAD = re.compile(f'program -d {_PCI} -u {{image}}')
 _TOOLS = {
     'xbutil': (_EXAMINE, _LOAD),
     'xrt-smi': (_EXAMINE, _LOAD),
+    'fpga-describe-local-image-slots': (re.compile(''),),
+    'fpga-describe-local-image': (re.compile('-S [0-9]{1,2}'),),
+    'fpga-load-local-image': (
+        re.compile('-S [0-9]{1,2} -I agfi-[0-9a-f]{17}'),
+    ),
+    'fpga-clear-local-image': (re.compile('-S [0-9]{1,2}'),),
     'xbmgmt': (re.compile(f'program -d {_PCI} --user {{image}}'),),
 }
 #: Attributes of a PCI function that may be written.

@@ -62,7 +62,6 @@ class Card:
         self._decode = kinds.KINDS[card.kind].decode
         self.tree = card_tree
         self._state = directory / 'state'
-        self._firmware = directory / 'firmware'
         self._flags = 0
         self._file = self._state / f'{card.address}.json'
         self._engine = threading.Lock()
@@ -139,41 +138,33 @@ class Card:
                 return
             self._forget(function)
 
-    def write(self, knob: tree.Knob, text: str) -> None:
-        """Do what writing *text* to an attribute does."""
-        if knob.action == 'firmware':
-            self._load_firmware(text.removesuffix('\n'))
-        elif knob.action == 'flags':
-            self._set_flags(text)
-        elif text.strip() == '1':
-            position = self.functions().index(knob.function)
-            self.reset(knob.function, self._port_of(position))
-        else:
-            raise _os_error(errno.EINVAL)
+    def reset_function(self, function: str) -> None:
+        """The same, by the address of one of its functions."""
+        position = self.functions().index(function)
+        self.reset(function, self._port_of(position))
 
-    def _load_firmware(self, name: str) -> None:
-        """Fetch a file as the kernel would, and load it."""
-        parts = pathlib.PurePosixPath(name).parts
-        if not parts or name.startswith('/') or '..' in parts:
-            raise _os_error(errno.EINVAL)
-        try:
-            image = (self._firmware / name).read_bytes()
-        except OSError as exc:
-            with self._changed:
-                self._check_present()
-                state = 'firmware request error'
-                self._manager = {'state': state, 'status': ''}
-                self._save()
-            raise _os_error(errno.ENOENT) from exc
-        self.program(0, image)
-
-    def _set_flags(self, text: str) -> None:
-        try:
-            self._flags = int(text, 0)
-        except ValueError as exc:
-            raise _os_error(errno.EINVAL) from exc
+    def unload(self, port: int) -> None:
+        """Take a port's function away, and all that it held."""
         with self._changed:
             self._check_present()
+            if self._faults.take('wipe'):
+                self._save()
+                raise _os_error(errno.EIO)
+            self._ports[port].update(function_id=samples.BLANK, broken=False)
+            for function in self.functions():
+                self._forget(function)
+            self._save()
+
+    def set_manager(self, state: str) -> None:
+        with self._changed:
+            self._check_present()
+            self._manager = {'state': state, 'status': ''}
+            self._save()
+
+    def set_flags(self, value: int) -> None:
+        with self._changed:
+            self._check_present()
+            self._flags = value
             self._save()
 
     def write_memory(self, function: str, offset: int, data: bytes) -> None:

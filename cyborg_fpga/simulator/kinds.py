@@ -9,6 +9,7 @@ from collections.abc import Callable
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from cyborg_fpga.simulator import aws
 from cyborg_fpga.simulator import dfl
 from cyborg_fpga.simulator import payload
 from cyborg_fpga.simulator import scenario
@@ -35,6 +36,7 @@ def _nothing(image: bytes, card: scenario.Card) -> str:
 
 
 KINDS = {
+    'aws': Kind(aws.AwsTree, aws.decode),
     'dfl': Kind(dfl.DflTree, _region_image),
     'pci': Kind(tree.PlainTree, _nothing),
     'xrt': Kind(xrt.XrtTree, xrt.decode),

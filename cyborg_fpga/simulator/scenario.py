@@ -77,6 +77,14 @@ FAMILIES: dict[str, dict[str, str | None]] = {
         'platform': 'xilinx_u250_gen3x16_xdma_shell_4_1',
         'region_id': 'f2b82d53372f41a4bbe93dfe1c0b3c8e',
     },
+    # A slot of an AWS instance; what its shell calls itself is a version.
+    'F2': {
+        'kind': 'aws',
+        'vendor': '1d0f',
+        'device': '9048',
+        'platform': '10212415',
+        'region_id': None,
+    },
     # Chips on a board of their own, see zynq.py: 7z020 and zu9eg.
     'ZYNQ7000': {'kind': 'zynq', 'region_id': None, 'idcode': '03727093'},
     'ZYNQMP': {'kind': 'zynq', 'region_id': None, 'idcode': '04738093'},

@@ -18,6 +18,7 @@ from oslo_log import log as logging
 
 from cyborg_fpga.simulator import cards
 from cyborg_fpga.simulator import kinds
+from cyborg_fpga.simulator import knobs
 from cyborg_fpga.simulator import samples
 from cyborg_fpga.simulator import scenario
 from cyborg_fpga.simulator import tree
@@ -199,7 +200,8 @@ class Host:
         for card in self._cards.values():
             knob = card.tree.knobs.get(str(path.relative_to(root)))
             if knob is not None and card.tree.present():
-                card.write(knob, blob.decode())
+                firmware = self._directory / 'firmware'
+                knobs.write(card, knob, blob.decode(), firmware)
                 return None, b''
         raise OSError(errno.EACCES, '')
 
@@ -253,8 +255,9 @@ class Host:
         argv = header['argv']
         if argv[0] not in vendor_tools.TOOLS:
             raise OSError(errno.ENOENT, '')
-        ended = vendor_tools.TOOLS[argv[0]](list(self._cards.values()), argv)
-        return {'code': ended.code, 'output': ended.output}, b''
+        host = list(self._cards.values())
+        code, output = vendor_tools.TOOLS[argv[0]](host, argv)
+        return {'code': code, 'output': output}, b''
 
 
 _Operation = Callable[

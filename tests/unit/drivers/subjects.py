@@ -5,6 +5,8 @@ import pathlib
 from collections.abc import Callable
 
 from cyborg_fpga import model
+from cyborg_fpga.bitstream import afi
+from cyborg_fpga.drivers import aws_f2
 from cyborg_fpga.drivers import base
 from cyborg_fpga.drivers import families
 from cyborg_fpga.drivers import fpga_manager
@@ -91,6 +93,22 @@ SUBJECTS = {
         handles=('0000:3b:10.0', '0000:3b:10.2', '0000:3b:10.4'),
         image=lambda function: samples.sample_gbs(_D5005, function),
         misfit=lambda function: samples.sample_gbs(_A10, function),
+    ),
+    'aws_f2': Subject(
+        driver=aws_f2.AWSF2Driver,
+        scenario=f"""
+        cards:
+          - {{address: '0000:34:00.0', family: F2, {_QUICK}}}
+          - {{address: '0000:5e:00.0', family: F2, {_QUICK}}}
+        """,
+        card='0000:34:00.0',
+        deployable='0000:34:00.0/slot0',
+        handles=('0000:34:00.0',),
+        levels=(model.WipeLevel.CLEAR,),
+        image=lambda function: afi.build(f'agfi-{function[-17:]}', 0x10212415),
+        misfit=lambda function: afi.build(
+            f'agfi-{function[-17:]}', 0x04261818
+        ),
     ),
     'fpga_manager': Subject(
         driver=fpga_manager.FPGAManagerDriver,

@@ -173,6 +173,9 @@ class TestPrivileged(base.BaseTestCase):
              None),
             ('xbutil', load, self.root / 'image'),
             ('rm', '-rf /', None),
+            ('fpga-load-local-image', '-S 0 -I agfi-;x', None),
+            ('fpga-load-local-image', '-S 0', None),
+            ('fpga-describe-local-image-slots', '-H', None),
             ('/tmp/xbutil', load, image),
         ):  # fmt: skip
             self.assertRaises(
@@ -184,6 +187,15 @@ class TestPrivileged(base.BaseTestCase):
                 seconds=1,
             )
         self.assertEqual(1, len(ran))
+        for line in (
+            'fpga-describe-local-image-slots',
+            'fpga-describe-local-image -S 0',
+            'fpga-load-local-image -S 0 -I agfi-0123456789abcdef0',
+            'fpga-clear-local-image -S 0',
+        ):
+            tool, *words = line.split()
+            self.fs.run(tool, words, seconds=1)
+        self.assertEqual(5, len(ran))
 
     def test_the_roots_are_set_once(self):
         self.assertRaises(
