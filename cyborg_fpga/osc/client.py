@@ -60,7 +60,7 @@ class Client:
     def get(self, path: str, **query: Any) -> Json:
         return self._json(self._request('GET', path, params=_given(query)))
 
-    def post(self, path: str, body: Json | None = None) -> Json:
+    def post(self, path: str, body: Json | list[Json] | None = None) -> Json:
         return self._json(self._request('POST', path, json=body or {}))
 
     def delete(self, path: str, **query: Any) -> None:

@@ -4,12 +4,14 @@ Whatever it was doing: Nova is told of each accelerator request how it ended,
 and what it is told is so.
 """
 
+import contextlib
 import signal
 import uuid
 
 import requests
 
 from cyborg_fpga import killpoints
+from cyborg_fpga.cmd import demo_http
 from tests.fixtures import compute
 from tests.fixtures import stack
 from tests.functional.stack import base
@@ -41,7 +43,7 @@ class NovaKillTest(base.StackTest):
         cls.nova.setUp()
         cls.addClassCleanup(cls.nova.cleanUp)
         cls.settings = {
-            'conductor': {'deadline_min': 10},
+            'conductor': {'deadline_min': 10, 'instance_interval': 0.5},
             'api': {'conductor_timeout': 2},
             'nova': {
                 'auth_type': 'admin_token',
@@ -145,6 +147,51 @@ class NovaKillTest(base.StackTest):
         path = f'/accelerator_requests?instance={instance}'
         self.assertEqual(204, self.ask('DELETE', path).status_code)
         self.succeed(victim)
+        self.assert_free()
+
+    def allocate(self, instance):
+        """What Nova holds for a server whose flavor has no profile."""
+        provider = self.stack.deployables()[0]['rp_uuid']
+        path = f'/allocations/{instance}'
+        body = {
+            'allocations': {provider: {'resources': {stack.PF: 1}}},
+            'project_id': 'demo',
+            'user_id': 'alice',
+            'consumer_generation': None,
+            'consumer_type': 'INSTANCE',
+        }
+        self.stack.placement.call('PUT', path, json=body)
+        self.addCleanup(self.let_go, instance)
+
+    def let_go(self, instance):
+        with contextlib.suppress(demo_http.Refused):
+            self.stack.placement.call('DELETE', f'/allocations/{instance}')
+
+    def claimed(self, instance):
+        """The claim of what a server holds, ready."""
+        claim = self.stack.api.post('/claims', {'instance_uuid': instance})
+        return self.stack.claim_in(claim['uuid'], 'ready')
+
+    def test_server_is_claimed_again_after_its_claim_was_cut_short(self):
+        instance = str(uuid.uuid4())
+        self.allocate(instance)
+        victim = self.victim('claim_reserved')
+
+        def dies():
+            # What a slow conductor does not take in time is forgotten.
+            if victim.alive:
+                self.stack.api.post('/claims', {'instance_uuid': instance})
+            return not victim.alive
+
+        self.stack.until('the conductor dies of it', dies, _SECONDS)
+        self.succeed(victim)
+        (cut,) = self.stack.claims()
+        self.stack.claim_in(cut['uuid'], 'failed')
+        self.assertEqual(1, len(self.stack.placement.allocated(instance)))
+        claim = self.claimed(instance)
+        self.let_go(instance)
+        self.stack.gone(claim['uuid'])
+        self.stack.release(cut['uuid'])
         self.assert_free()
 
 
