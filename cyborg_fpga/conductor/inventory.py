@@ -96,11 +96,11 @@ class Inventory:
             try:
                 for _ in range(_ROUNDS):
                     host, told = self._await_turn(ctx, hostname)
-                    wanted = self._arrange(ctx, host, leaving)
+                    wanted, kept = self._arrange(ctx, host, leaving)
                     digest = _digest(wanted)
                     if force or told != digest:
                         force, asked = False, True
-                        self._write(ctx, host, wanted)
+                        self._write(ctx, host, wanted, kept)
                     if hosts.finish_telling(
                         ctx, hostname, self._teller, digest
                     ):
@@ -136,6 +136,7 @@ class Inventory:
         ctx: context.RequestContext,
         host: nouns.Host,
         wanted: list[placement.Provider],
+        kept: set[str],
     ) -> None:
         hostname = host.hostname
         root = self._root(ctx, host)
@@ -145,7 +146,7 @@ class Inventory:
                 root,
                 wanted,
                 prefix=providers.name_prefix(hostname),
-                ours=deployables.fixed_providers(ctx, hostname),
+                ours=kept,
             )
         except errors.NotFound as exc:
             # The compute service made its provider anew.
@@ -163,8 +164,11 @@ class Inventory:
         leaving: str | None = None,
         *,
         reported: bool = False,
-    ) -> list[placement.Provider]:
-        """Work out a host's providers and store who belongs to which."""
+    ) -> tuple[list[placement.Provider], set[str]]:
+        """Work out a host's providers and store who belongs to which.
+
+        :returns: The providers; uuids of all that were imported.
+        """
         regions = deployables.of_host(ctx, host.hostname)
         host = self._laid_out(ctx, host, regions)
         wanted, membership, classes = providers.layout(
@@ -189,7 +193,7 @@ class Inventory:
             )
         if moved:
             deployables.set_providers(ctx, moved, classes)
-        return wanted
+        return wanted, {r.rp_uuid for r in regions if r.rp_fixed}
 
     def _laid_out(
         self,

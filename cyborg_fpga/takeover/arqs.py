@@ -55,7 +55,9 @@ def guard_instances(made: records.Records) -> None:
         sa.update(_CLAIM)
         .where(_CLAIM.id.in_(sa.select(firsts.c.id)))
         .where(_CLAIM.instance_guard.is_(None))
-        .values(instance_guard=_CLAIM.instance_uuid)
+        .values(
+            instance_guard=_CLAIM.instance_uuid, updated_at=_CLAIM.updated_at
+        )
     )
 
 
@@ -130,7 +132,7 @@ def _owe(made: records.Records, uuids: Collection[str]) -> None:
         made.change(
             sa.update(_CLAIM)
             .where(_CLAIM.uuid.in_(uuids))
-            .values(event_due=clock.now())
+            .values(event_due=clock.now(), updated_at=_CLAIM.updated_at)
         )
 
 

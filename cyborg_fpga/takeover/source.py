@@ -91,22 +91,21 @@ class Cyborg:
 
     def unheld(self) -> int:
         """How many handles of FPGAs are in use by no bound request."""
-        users = (
-            sa.select(_ARQ.c.id)
-            .where(_ARQ.c.attach_handle_id == _HANDLE.c.id)
-            .where(_ARQ.c.state == BOUND)
+        used = (
+            sa.select(sa.func.count(_HANDLE.c.id.distinct()))
+            .select_from(_HANDLE)
+            .join(_DEPLOYABLE, _DEPLOYABLE.c.id == _HANDLE.c.deployable_id)
+            .join(_DEVICE, _DEVICE.c.id == _DEPLOYABLE.c.device_id)
+            .where(_DEVICE.c.type == FPGA)
+            .where(_HANDLE.c.in_use.is_(sa.true()))
         )
-        return int(
-            self._connection.execute(
-                sa.select(sa.func.count())
-                .select_from(_HANDLE)
-                .join(_DEPLOYABLE, _DEPLOYABLE.c.id == _HANDLE.c.deployable_id)
-                .join(_DEVICE, _DEVICE.c.id == _DEPLOYABLE.c.device_id)
-                .where(_DEVICE.c.type == FPGA)
-                .where(_HANDLE.c.in_use.is_(sa.true()))
-                .where(~users.exists())
-            ).scalar_one()
+        held = used.join(_ARQ, _ARQ.c.attach_handle_id == _HANDLE.c.id).where(
+            _ARQ.c.state == BOUND
         )
+        return self._count(used) - self._count(held)
+
+    def _count(self, query: Any) -> int:
+        return int(self._connection.execute(query).scalar_one())
 
     def profiles(self, size: int) -> Iterator[Sequence[Any]]:
         return self._pages(_select(_PROFILE), _PROFILE.c.id, size)

@@ -189,6 +189,14 @@ class TestTree(PlacementCase):
         self.sync(new)
         self.assertFalse(self.exists(old))
 
+    def test_a_provider_may_be_ours_by_another_name(self):
+        other = self.provider('x', name=f'{self.host}_0000:5e:00.0')
+        self.sync(other)
+        self.client.sync_tree(
+            self.root, [], prefix=self.prefix, ours=[other.uuid]
+        )
+        self.assertFalse(self.exists(other))
+
     def test_the_root_is_never_deleted(self):
         self.client.sync_tree(self.root, [], prefix=self.host)
         self.assertEqual(self.root, self.client.find_provider(self.host))

@@ -48,6 +48,7 @@ class Rooms:
 
     def sync_tree(self, root, desired, *, prefix, ours=()):
         self._asked('sync_tree', prefix)
+        self.ours = {*ours}
         self.tree = {provider.name: provider for provider in desired}
         return len(desired)
 
@@ -61,7 +62,11 @@ class Rooms:
 
     def providers_below(self, root, prefix):
         self._asked('look', prefix)
-        return [provider.uuid for provider in self.tree.values()]
+        return [
+            provider.uuid
+            for name, provider in self.tree.items()
+            if name.startswith(prefix)
+        ]
 
     def instance(self, uuid, project, **amounts):
         """Let an instance hold *amounts* of providers."""

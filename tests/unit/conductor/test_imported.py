@@ -1,12 +1,15 @@
 """Hosts and deployables that were imported, and their place in Placement."""
 
+import threading
+
+import fixtures
 import sqlalchemy as sa
 from oslotest import base
 
 from cyborg_fpga import errors
 from cyborg_fpga import model
+from cyborg_fpga.conductor import audit
 from cyborg_fpga.conductor import providers
-from cyborg_fpga.db import deployables
 from cyborg_fpga.db import engine
 from cyborg_fpga.db import hosts
 from cyborg_fpga.db import models
@@ -76,14 +79,21 @@ class TestHost(conductor_base.ConductorTest):
         )
 
     def test_providers_are_ours_whatever_their_names(self):
+        self.tell_placement()
         wanted = {region.rp_uuid for region in self.regions()}
-        found = deployables.fixed_providers(self.ctx, conductor_base.base.HOST)
-        self.assertEqual(wanted, set(found))
-        self.fix(rp_fixed=False)
-        self.assertEqual(
-            [],
-            deployables.fixed_providers(self.ctx, conductor_base.base.HOST),
+        self.assertEqual(wanted, self.rooms.ours)
+
+    def test_audit_looks_at_them_too(self):
+        self.useFixture(fixtures.MockPatchObject(audit, '_PAUSE_SECONDS', 0))
+        self.fix(rp_name='other', resource_class='FPGA')
+        self.tell_placement()
+        [(name, provider)] = self.rooms.tree.items()
+        self.assertEqual('other', name)
+        self.rooms.held['stray'] = {provider.uuid: {'FPGA': 1}}
+        audit.Audit(self.rooms, self.manager._inventory).run(
+            self.ctx, threading.Event()
         )
+        self.assertEqual({}, self.rooms.held)
 
 
 class TestUnseenHost(conductor_base.ConductorTest):

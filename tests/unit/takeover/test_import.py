@@ -189,6 +189,7 @@ class TestRequests(ImportTest):
         self.take()
         found = self.arq(row)
         self.assertEqual(model.ClaimState.READY, found.state)
+        self.assertIsNone(found.updated_at)
         self.assertEqual(
             ('0000:5e:00.2', 'VF', HOST, PROVIDER, 'b' * 32),
             (
