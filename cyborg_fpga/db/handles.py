@@ -59,6 +59,8 @@ def _drop(ctx: context.RequestContext, row: models.AttachHandle) -> bool:
         .where(_HANDLE.claim_id.is_(None))
     )
     if engine.change(ctx, gone):
+        # SQLite gives its id to the next one.
+        ctx.session.expunge(row)
         return True
     engine.change_row(ctx, row, {'present': False})
     return False
