@@ -1,5 +1,7 @@
 """Migrations and models say the same, on every database."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import autogenerate
 from alembic import migration
@@ -40,6 +42,16 @@ class MigrationsOnSQLite(base.BaseTestCase):
         schema.upgrade()
         self.assertEqual(schema.head(), schema.version())
 
+    def test_deployables_of_the_first_release_keep_no_imported_provider(self):
+        schema.upgrade('0001')
+        with engine.get_engine().begin() as connection:
+            for name in ('hosts', 'devices', 'deployables'):
+                _fill(connection, name)
+        schema.upgrade()
+        with engine.get_engine().connect() as connection:
+            fixed = connection.execute(sa.select(models.Deployable.rp_fixed))
+            self.assertEqual([False], [*fixed.scalars()])
+
     def test_constraints_that_races_rely_on_are_there(self):
         schema.upgrade()
         inspector = sa.inspect(engine.get_engine())
@@ -76,3 +88,18 @@ class MigrationsOnMariaDB(MigrationsOnSQLite):
 
 class MigrationsOnPostgreSQL(MigrationsOnSQLite):
     backend = 'postgresql'
+
+
+def _fill(connection: sa.Connection, name: str) -> None:
+    """Store a first row, with something in every column that must have it."""
+    table = sa.Table(name, sa.MetaData(), autoload_with=connection)
+    anything: dict[type, Any] = {bool: False, str: 'x'}
+    connection.execute(
+        table.insert().values(
+            {
+                column.name: anything.get(column.type.python_type, 1)
+                for column in table.columns
+                if not column.nullable
+            }
+        )
+    )
