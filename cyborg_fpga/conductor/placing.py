@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Iterable
 from collections.abc import Sequence
 
+from cyborg_fpga import errors
 from cyborg_fpga import model
 from cyborg_fpga import nouns
 from cyborg_fpga.conductor import choice
@@ -80,15 +81,8 @@ def place(
         pool = [region for region in left if region.rp_uuid == rp_uuid]
         pick = _pick(pool, need, len(group), level)
         if pick is None:
-            kinds = [_kind(r) for r in regions if r.rp_uuid == rp_uuid]
-            raise choice.refuse(
-                kinds,
-                # What fits is seen by what there is.
-                need.wishes if kinds else (),
-                wanted=f'{len(group)} {need.what}'.strip(),
-                where=f'provider {rp_uuid}',
-                level=level,
-            )
+            there = [r for r in regions if r.rp_uuid == rp_uuid]
+            raise _refusal(there, need, len(group), level, where=rp_uuid)
         places.update(_places(group, pick))
         images.update(pick.images)
         cold |= pick.cold
@@ -107,6 +101,39 @@ def place(
     )
 
 
+def _refusal(
+    there: Sequence[nouns.Deployable],
+    need: Need,
+    count: int,
+    level: model.WipeLevel,
+    *,
+    where: str,
+) -> errors.FPGAError:
+    """Why *count* get nothing.
+
+    :param there: What provider *where* had before anybody of this bind got
+        something.
+    """
+    shared = any(len(region.handles) > 1 for region in there)
+    if shared and _pick(there, need, count, level) is not None:
+        # Nova lets groups that want different things share a provider.
+        return errors.NoCapacity(
+            reason='another group of the device profile is served by '
+            f'provider {where} too, where a deployable has one function for '
+            f'all its parts, so that none is left {need.what}'.rstrip()
+            + '; group_policy=isolate in the flavor has every group served '
+            'by another provider'
+        )
+    return choice.refuse(
+        [_kind(region) for region in there],
+        # What fits is seen by what there is.
+        need.wishes if there else (),
+        wanted=f'{count} {need.what}'.strip(),
+        where=f'provider {where}',
+        level=level,
+    )
+
+
 def _held(regions: Iterable[nouns.Deployable]) -> set[int]:
     return {
         region.id
@@ -117,8 +144,11 @@ def _held(regions: Iterable[nouns.Deployable]) -> set[int]:
 
 def _ease(
     key: tuple[str, Need], regions: Iterable[nouns.Deployable]
-) -> tuple[bool, int, str]:
-    """Sorts first who is hardest to please."""
+) -> tuple[bool, int, int, str]:
+    """Sorts first who is hardest to please.
+
+    Where one says a type and one an image of it, that image does for both.
+    """
     rp_uuid, need = key
     fitting = sum(
         1
@@ -126,7 +156,7 @@ def _ease(
         if region.rp_uuid == rp_uuid
         and any(choice.fits(region, wish) for wish in need.wishes)
     )
-    return not need.what, fitting, rp_uuid
+    return not need.what, fitting, len(need.wishes), rp_uuid
 
 
 def _pick(
@@ -182,7 +212,7 @@ def _places(
 def _without(
     regions: Sequence[nouns.Deployable], pick: choice.Pick
 ) -> list[nouns.Deployable]:
-    """*regions* as they are once *pick* is taken."""
+    """*regions* as they are once *pick* is taken and programmed."""
     left = []
     for region in regions:
         count = pick.handles.get(region.id, 0)
@@ -193,8 +223,22 @@ def _without(
             else handle
             for handle in region.handles
         )
-        left.append(dataclasses.replace(region, handles=handles))
+        region = dataclasses.replace(region, handles=handles)
+        left.append(_holding(region, pick.images.get(region.id)))
     return left
+
+
+def _holding(
+    region: nouns.Deployable, image: nouns.Bitstream | None
+) -> nouns.Deployable:
+    if image is None:
+        return region
+    return dataclasses.replace(
+        region,
+        bitstream_id=image.uuid,
+        bitstream_private=not image.public,
+        function_id=image.function_id,
+    )
 
 
 def _kind(region: nouns.Deployable) -> nouns.RegionKind:
