@@ -38,8 +38,9 @@ LOG = logging.getLogger(__name__)
 _PATIENCE_SECONDS = 4.0
 _PAUSE_SECONDS = 0.1
 
-#: Ends the claims of providers whose instances hold nothing there any more.
-EndOrphans = Callable[[context.RequestContext, Collection[str]], None]
+#: Ends the claims of providers whose instances hold nothing there any more;
+#: whether there were any.
+EndOrphans = Callable[[context.RequestContext, Collection[str]], bool]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from cyborg_fpga import killpoints
 from cyborg_fpga import model
 from cyborg_fpga import nouns
 from cyborg_fpga.clients import limits
+from cyborg_fpga.conductor import adoption
 from cyborg_fpga.conductor import booking
 from cyborg_fpga.conductor import catalogue
 from cyborg_fpga.conductor import choice
@@ -58,6 +59,7 @@ class Arqs:
         endings: supervision.Supervision,
         notices: events.Events,
         owner: str,
+        end_orphans: adoption.EndOrphans,
     ) -> None:
         self._conf = conf.conductor
         self._limits = limits.Limits(conf)
@@ -67,6 +69,7 @@ class Arqs:
         self._supervision = endings
         self._events = notices
         self._owner = owner
+        self._end_orphans = end_orphans
 
     def bind(
         self, ctx: context.RequestContext, request: Mapping[str, Any]
@@ -95,6 +98,7 @@ class Arqs:
             lambda plan: self._hold(
                 ctx, request, plan, settled=not allowance.limited
             ),
+            lambda: self._end_orphans(ctx, set(request['arqs'].values())),
         )
         killpoints.reached('arq_bound')
         started = []

@@ -180,13 +180,16 @@ class Claims:
         self,
         ctx: context.RequestContext,
         rp_uuids: Collection[str] | None = None,
-    ) -> None:
+    ) -> bool:
         """Release what was claimed of instances that hold it no more.
 
         :param rp_uuids: Look at these providers alone.
+        :returns: Whether there was any.
         """
-        for uuid in adoption.orphans(ctx, self._placement, rp_uuids):
+        found = adoption.orphans(ctx, self._placement, rp_uuids)
+        for uuid in found:
             self.release(ctx, uuid, force=False)
+        return bool(found)
 
     def _recall(self, ctx: context.RequestContext, uuid: str) -> None:
         """Cancel a programming that has not begun; wait for others."""

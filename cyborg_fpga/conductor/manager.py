@@ -1,6 +1,7 @@
 """The conductor's RPC endpoint: short methods, the work is elsewhere."""
 
 import os
+from collections.abc import Collection
 from typing import Any
 
 import oslo_messaging as messaging
@@ -52,8 +53,7 @@ class Manager:
     def __init__(
         self, conf: cfg.ConfigOpts, transport: messaging.Transport
     ) -> None:
-        owner = f'{conf.host[:20]}:{os.getpid()}:{uuidutils.generate_uuid()}'
-        self._owner = owner[:64]
+        self._owner = _name(conf.host)
         rooms = placement.Placement(conf)
         self._catalogue = catalogue.Catalogue(conf, glance.Glance(conf))
         agents = agent_rpc.AgentAPI(transport, _AGENT_TIMEOUT_SECONDS)
@@ -71,6 +71,7 @@ class Manager:
             self._supervision,
             self.events,
             self._owner,
+            self._end_orphans,
         )
         self._claims = claims.Claims(
             conf,
@@ -260,6 +261,12 @@ class Manager:
         )
         self._tell_placement(ctx, devices.get(ctx, uuid).hostname)
 
+    def _end_orphans(
+        self, ctx: context.RequestContext, rp_uuids: Collection[str]
+    ) -> bool:
+        # Claims end through what is made before them.
+        return self._claims.end_orphans(ctx, rp_uuids)
+
     def _after(
         self, ctx: context.RequestContext, ended: model.Operation
     ) -> None:
@@ -278,6 +285,11 @@ class Manager:
                 'Placement is not told of %s yet: %s', hostname, exc.message
             )
         self.reconciler.wake()
+
+
+def _name(host: str) -> str:
+    """Of the owner of leases: no other conductor ever has the same."""
+    return f'{host[:20]}:{os.getpid()}:{uuidutils.generate_uuid()}'[:64]
 
 
 class Conductor:

@@ -220,6 +220,35 @@ class TestBegin(AdoptionTest):
         old = self.adopt()
         self.rooms.release(self.instance)
         new = self.holds(2)
+        self.wipe_soon()
+        claim = self.adopt(new)
+        self.assertEqual(State.READY, self.state(claim))
+        self.assertFalse(claims.exists(self.ctx, old))
+
+    def test_server_with_a_profile_is_given_such_a_card_too(self):
+        self.adopt()
+        self.rooms.release(self.instance)
+        profile = device_profiles.create(
+            self.ctx,
+            db.new_uuid(),
+            name='one',
+            groups=[{f'resources:{PF}': '1'}],
+        )
+        (arq,) = arqs.create(base.ALICE, profile, [0])
+        self.wipe_soon()
+        request = {
+            'arqs': {arq.uuid: self.provider},
+            'hostname': db.HOST,
+            'instance_uuid': db.new_uuid(),
+            'project_id': None,
+            'visible_to': None,
+        }
+        self.ask('bind', ctx=base.ALICE, request=request)
+        (found,) = arqs.some(self.ctx, [arq.uuid])
+        self.assertEqual(State.READY, found.state)
+
+    def wipe_soon(self):
+        """Have two wipes end once they are asked for."""
         over = threading.Event()
 
         def wipe():
@@ -231,9 +260,6 @@ class TestBegin(AdoptionTest):
         card.start()
         self.addCleanup(card.join)
         self.addCleanup(over.set)
-        claim = self.adopt(new)
-        self.assertEqual(State.READY, self.state(claim))
-        self.assertFalse(claims.exists(self.ctx, old))
 
 
 class TestEnd(AdoptionTest):
