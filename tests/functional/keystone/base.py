@@ -12,6 +12,7 @@ from oslotest import base
 
 from cyborg_fpga.cmd import http
 from tests.fixtures import api
+from tests.fixtures import inifile
 from tests.fixtures import keystone
 from tests.fixtures import servers
 
@@ -67,7 +68,7 @@ class ServedTest(KeystoneTest):
         super().setUp()
         folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
         path = folder / 'keystone.conf'
-        write(path, {'keystone_authtoken': self.authtoken()})
+        inifile.write(path, {'keystone_authtoken': self.authtoken()})
         self.api = self.useFixture(
             api.Api(auth_strategy='keystone', files=[path])
         )
@@ -101,7 +102,7 @@ class ProcessTest(KeystoneTest):
             'database': {'connection': f'sqlite:///{home.path}/fpga.db'},
             'keystone_authtoken': identity.authtoken(),
         }
-        write(path, groups)
+        inifile.write(path, groups)
         module = [sys.executable, '-m', 'cyborg_fpga.cmd.manage']
         home.run(*module, '--config-file', str(path), 'db', 'sync')
         module[-1] = 'cyborg_fpga.cmd.api'
@@ -109,12 +110,3 @@ class ProcessTest(KeystoneTest):
         cls.addClassCleanup(server.stop)
         server.wait(lambda: servers.listens(port))
         cls.log = server.log
-
-
-def write(path: pathlib.Path, groups: Mapping[str, Any]) -> None:
-    """Write a configuration file."""
-    lines = []
-    for group, values in groups.items():
-        lines.append(f'[{group}]')
-        lines += [f'{name} = {value}' for name, value in values.items()]
-    path.write_text('\n'.join(lines) + '\n')

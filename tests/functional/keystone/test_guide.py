@@ -9,6 +9,7 @@ from keystoneauth1 import loading
 from keystoneauth1 import session
 from oslo_config import cfg
 
+from tests.fixtures import inifile
 from tests.functional.keystone import base
 
 PAGE = pathlib.Path(__file__).parents[3].joinpath(
@@ -53,7 +54,7 @@ class TestGuide(base.ServedTest):
 
     def logged_in(self, group, values):
         path = pathlib.Path(self.useFixture(fixtures.TempDir()).path, 'conf')
-        base.write(path, {group: values})
+        inifile.write(path, {group: values})
         conf = cfg.ConfigOpts()
         loading.register_auth_conf_options(conf, group)
         conf([], default_config_files=[str(path)])
