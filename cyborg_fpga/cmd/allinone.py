@@ -27,15 +27,17 @@ from oslo_config import cfg
 from oslo_log import log as logging
 
 from cyborg_fpga import context
-from cyborg_fpga.cmd import agent
 from cyborg_fpga.cmd import api
 from cyborg_fpga.cmd import conductor
 from cyborg_fpga.cmd import demo
 from cyborg_fpga.cmd import service
+from cyborg_fpga.cmd import simulated_hosts
 from cyborg_fpga.db import engine
 from cyborg_fpga.db import hosts
 from cyborg_fpga.db import schema
 from cyborg_fpga.simulator import cloud
+from cyborg_fpga.simulator import scenario
+from cyborg_fpga.simulator import server
 
 LOG = logging.getLogger(__name__)
 
@@ -56,12 +58,7 @@ host_ip = 127.0.0.1
 port = {port}
 auth_strategy = noauth
 [agent]
-enabled_drivers = intel_dfl
-simulator = {dir}/host
-state_path = {dir}/agent
-cache_path = {dir}/cache
 report_interval = 5
-blank_bitstreams = {blanks}
 [conductor]
 reconcile_interval = 1
 host_down_after = 30
@@ -83,11 +80,12 @@ class AllInOne:
     """Everything under one directory; started and stopped as one."""
 
     def __init__(
-        self, folder: pathlib.Path, scenario: pathlib.Path | None = None
+        self, folder: pathlib.Path, path: pathlib.Path | None = None
     ) -> None:
         self.folder = folder
         self.endpoints: dict[str, str] = {}
-        self._scenario = scenario
+        self._scenario = path
+        self._places: list[server.Place] = []
         self._cards: subprocess.Popen[str] | None = None
         self._cloud: cloud.Cloud | None = None
         self._services: list[Any] = []
@@ -98,6 +96,8 @@ class AllInOne:
         :raises RuntimeError: It did not come up, and why.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
+        wanted = scenario.load(self._scenario) if self._scenario else []
+        self._places = server.places(self.folder / 'host', wanted)
         self._cards = self._start_cards()
         self._cloud = cloud.Cloud(
             self.folder / 'cloud',
@@ -110,10 +110,17 @@ class AllInOne:
         self.endpoints['accelerator'] = f'http://127.0.0.1:{port}/v2'
         self._configure(port)
         schema.upgrade()
-        for build in (conductor.build, agent.build, api.Server):
-            started = build(cfg.CONF)
-            started.start()
-            self._services.append(started)
+        agents = simulated_hosts.agents(
+            self.folder / 'cyborg-fpga.conf',
+            self.folder,
+            self._places,
+            service.transport(cfg.CONF),
+        )
+        last = api.Server(cfg.CONF)
+        parts: list[Any] = [conductor.build(cfg.CONF), *agents.values(), last]
+        for part in parts:
+            part.start()
+            self._services.append(part)
         self._await_report()
         self._write_files()
 
@@ -160,17 +167,12 @@ class AllInOne:
             raise RuntimeError('the simulated cards did not start')
 
     def _configure(self, port: int) -> None:
-        blanks = ','.join(
-            f'{path.stem}:{path}'
-            for path in sorted((self.folder / 'host' / 'blank').glob('*.gbs'))
-        )
         file = self.folder / 'cyborg-fpga.conf'
         file.write_text(
             _CONFIG.format(
-                hostname=HOSTNAME,
+                hostname=self._places[0].name,
                 dir=self.folder,
                 port=port,
-                blanks=blanks,
                 placement=self.endpoints['placement'],
                 image=self.endpoints['image'],
             )
@@ -183,11 +185,15 @@ class AllInOne:
     def _await_report(self) -> None:
         end = time.monotonic() + _READY_SECONDS
         ctx = context.service()
+        waiting = [place.name for place in self._places]
         while time.monotonic() < end:
             if hosts.list_page(
-                ctx, filters={'hostname': HOSTNAME}, limit=1
-            ) and hosts.placement_digest(ctx, HOSTNAME):
-                return
+                ctx, filters={'hostname': waiting[0]}, limit=1
+            ) and hosts.placement_digest(ctx, waiting[0]):
+                waiting.pop(0)
+                if not waiting:
+                    return
+                continue
             time.sleep(0.05)
         raise RuntimeError(
             f'no report reached Placement; see {self.folder}/cyborg-fpga.log'
@@ -241,7 +247,7 @@ def _run(args: argparse.Namespace, folder: pathlib.Path) -> int:
         _greet(everything)
         ending.wait()
         return 0
-    except (OSError, RuntimeError, cfg.Error) as exc:
+    except (OSError, RuntimeError, ValueError, cfg.Error) as exc:
         print(f'cyborg-fpga-allinone: {exc}', file=sys.stderr)
         return 1
     finally:
@@ -273,7 +279,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument('--dir', help='keep all state in this directory')
     parser.add_argument(
-        '--scenario', type=pathlib.Path, help='describe the simulated cards'
+        '--scenario',
+        type=pathlib.Path,
+        help='a file that describes the simulated hosts and their cards',
     )
     return parser.parse_args(argv)
 

@@ -1,6 +1,7 @@
 """``cyborg-fpga-simulator``: run, look at and disturb a simulated host."""
 
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -11,10 +12,12 @@ import threading
 from typing import Any
 
 from cyborg_fpga.simulator import client
+from cyborg_fpga.simulator import families
 from cyborg_fpga.simulator import faults
 from cyborg_fpga.simulator import samples
 from cyborg_fpga.simulator import scenario
 from cyborg_fpga.simulator import server
+from cyborg_fpga.simulator import vendor_tools
 
 _PARENT_POLL_SECONDS = 1.0
 
@@ -46,8 +49,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         '--scenario',
         type=pathlib.Path,
-        help='which cards to build; without it two PAC_A10 and a PAC_D5005 '
-        'with four VFs',
+        help='which cards to build, of one host or several, then each in a '
+        'directory below; without it two PAC_A10 and a PAC_D5005 with four '
+        'VFs',
     )
     run.add_argument(
         '--parent',
@@ -71,8 +75,20 @@ def _parser() -> argparse.ArgumentParser:
     clear.add_argument('address')
     clear.add_argument('kind', nargs='?')
     clear.set_defaults(run=_clear)
+    _add_tool(commands)
     _add_bitstream(commands)
     return parser
+
+
+def _add_tool(commands: Any) -> None:
+    names = ', '.join(vendor_tools.TOOLS)
+    tool = commands.add_parser(
+        'tool',
+        help=f"run the stand-in of a vendor's tool on the cards: {names}",
+    )
+    tool.add_argument('directory', type=pathlib.Path)
+    tool.add_argument('argv', nargs=argparse.REMAINDER, metavar='COMMAND')
+    tool.set_defaults(run=_tool)
 
 
 def _add_bitstream(commands: Any) -> None:
@@ -92,6 +108,12 @@ def _add_bitstream(commands: Any) -> None:
             help=f'32 hex digits; default: {example}',
         )
     bitstream.add_argument(
+        '--family',
+        choices=sorted(families.FAMILIES),
+        help='make it for cards of this family, in the format that they '
+        'take, instead of for a region',
+    )
+    bitstream.add_argument(
         '--size', type=int, default=4_000_000, help='bytes of its body'
     )
     bitstream.set_defaults(run=_bitstream)
@@ -108,16 +130,16 @@ def _run(arguments: argparse.Namespace) -> int:
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    wanted = None
-    if arguments.scenario:
-        wanted = scenario.load(arguments.scenario)
-    host = server.Host(arguments.directory, wanted)
-    host.start()
-    print('ready', flush=True)
-    while not ended.wait(_PARENT_POLL_SECONDS):
-        if arguments.parent not in (None, os.getppid()):
-            break
-    host.stop()
+    wanted = scenario.load(arguments.scenario) if arguments.scenario else []
+    with contextlib.ExitStack() as stack:
+        for place in server.places(arguments.directory, wanted):
+            host = server.Host(place.directory, place.wanted)
+            host.start()
+            stack.callback(host.stop)
+        print('ready', flush=True)
+        while not ended.wait(_PARENT_POLL_SECONDS):
+            if arguments.parent not in (None, os.getppid()):
+                break
     return 0
 
 
@@ -140,12 +162,21 @@ def _fault(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _tool(arguments: argparse.Namespace) -> int:
+    if not arguments.argv:
+        raise ValueError('no tool is named')
+    code, output = client.Simulator(arguments.directory).tool(arguments.argv)
+    print(output, end='')
+    return code
+
+
 def _bitstream(arguments: argparse.Namespace) -> int:
-    arguments.file.write_bytes(
-        samples.sample_gbs(
-            arguments.region, arguments.function, size=arguments.size
-        )
-    )
+    function, size = arguments.function, arguments.size
+    if arguments.family:
+        data = samples.sample_for(arguments.family, function, size=size)
+    else:
+        data = samples.sample_gbs(arguments.region, function, size=size)
+    arguments.file.write_bytes(data)
     return 0
 
 

@@ -75,6 +75,8 @@ class Card:
             'manager', {'state': 'unknown', 'status': ''}
         )
         self._faults = faults.Faults(found.get('faults', {}))
+        for kind, arguments in card.faults.items() if not found else ():
+            self._faults.set(kind, arguments or {})
         self._ports: list[dict[str, Any]] = found.get('ports') or [
             _new_port(card.function_id) for _ in range(card.ports)
         ]

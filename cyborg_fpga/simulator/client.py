@@ -63,6 +63,15 @@ class Simulator:
         """End one fault of a card, or all of them."""
         self._ask({'op': 'clear', 'address': card, 'kind': kind})
 
+    def tool(self, argv: list[str]) -> tuple[int, str]:
+        """Run the stand-in of a vendor's tool: exit code and words.
+
+        ENOENT: there is no such tool. Files are named as the process of the
+        cards sees them.
+        """
+        found, _ = self._ask({'op': 'tool', 'argv': argv})
+        return found['code'], found['output']
+
     def _ask(
         self, header: dict[str, Any], blob: bytes = b''
     ) -> tuple[Any, bytes]:

@@ -1,7 +1,7 @@
 """The kinds of simulated cards: how each looks and what it can load.
 
 To add one: a tree, a function that decodes its images, a line here, and a
-family in :mod:`.scenario`.
+family in :mod:`.families`.
 """
 
 import pathlib

@@ -2,13 +2,17 @@
 
 import hashlib
 
+from cyborg_fpga.bitstream import afi
 from cyborg_fpga.bitstream import gbs
 from cyborg_fpga.bitstream import xclbin
 from cyborg_fpga.bitstream import xilinx_bit
+from cyborg_fpga.simulator import aws
+from cyborg_fpga.simulator import families
 from cyborg_fpga.simulator import payload
 from cyborg_fpga.simulator import zynq
 
 BLANK = '0' * 32
+_PARTS = {'03727093': '7z020clg484-1', '04738093': 'xczu9eg-ffvb1156-2-e'}
 #: What the default scenario's two like cards have, and a function for it.
 EXAMPLE_REGION = '69528db6eb31577a8c3668f9faa081f6'
 EXAMPLE_FUNCTION = 'd8424dc4a4a3c413f89e433683f9040b'
@@ -27,6 +31,28 @@ def sample_gbs(
     body = hashlib.shake_128(seed).digest(size)
     raw = payload.build(region_id, function_id, body)
     return gbs.build(region_id, function_id, raw, name=name)
+
+
+def sample_for(family: str, function_id: str, *, size: int = 65536) -> bytes:
+    """Make a whole file that cards of *family* can load.
+
+    :raises ValueError: There is no such family, or its cards load none.
+    """
+    members = families.FAMILIES.get(family, {})
+    region = members.get('region_id') or ''
+    match members.get('kind'):
+        case 'dfl':
+            return sample_gbs(region, function_id, size=size)
+        case 'xrt':
+            return sample_xclbin(region, function_id, size=size)
+        case 'zynq':
+            idcode = members['idcode'] or ''
+            part = _PARTS[idcode]
+            return sample_bit(part, idcode, name=function_id, size=size)
+        case 'aws':
+            shell = int(members['platform'] or '', 16)
+            return afi.build(aws.image_id(function_id), shell)
+    raise ValueError(f'cards of family {family} load no images')
 
 
 def blank_gbs(region_id: str) -> bytes:

@@ -1,10 +1,22 @@
-"""Which cards a simulated host has: a YAML file and its checks.
+"""Which cards simulated hosts have: a YAML file and its checks.
 
-::
+A file describes one host by its cards, or several::
+
+    hosts:
+      - name: rack1-          # of one host, or what the names begin with
+        count: 4              # rack1-1 to rack1-4, which are alike
+        cards:
+          - {address: '0000:3b:00.0', family: PAC_D5005, vfs: 8, count: 2}
+      - name: edge1
+        cards:
+          - {address: 'ffffffff:ff:00.0', family: ZYNQ7000}
+
+A card has these members::
 
     cards:
       - address: '0000:3b:00.0'   # the only member that must be there
-        family: PAC_A10           # or another of FAMILIES: ids and defaults
+        count: 1                  # the next ones are two buses further
+        family: PAC_A10           # or another: ids and defaults
         vendor: '8086'            # these four instead of the family's
         device: '09c4'
         subsystem_device: '0000'
@@ -24,8 +36,11 @@
         program_fixed: 0.2        # seconds to load an image of any size
         program_rate: 40000000    # bytes per second on top
         memory: 65536             # bytes that a guest sees of a function
+        faults:                   # from the first start on, see faults.py
+          slow: {seconds: 2, times: 1}
 """
 
+import collections
 import dataclasses
 import pathlib
 import re
@@ -34,61 +49,17 @@ from typing import Any
 
 import yaml
 
+from cyborg_fpga.simulator import families
+from cyborg_fpga.simulator import faults
+
 _ADDRESS = re.compile('([0-9a-f]{4}|f{8}):[0-9a-f]{2}:[0-9a-f]{2}[.][0-7]')
 _HEX4 = re.compile('[0-9a-f]{4}')
 _HEX16 = re.compile('[0-9a-f]{16}')
 _HEX32 = re.compile('[0-9a-f]{32}')
-
-#: Family -> its kind, which it cannot change, and defaults of members.
-FAMILIES: dict[str, dict[str, str | None]] = {
-    'PAC_A10': {
-        'kind': 'dfl',
-        'device': '09c4',
-        'vf_device': '09c5',
-        'region_id': '69528db6eb31577a8c3668f9faa081f6',
-    },
-    'PAC_D5005': {
-        'kind': 'dfl',
-        'device': '0b2b',
-        'vf_device': '0b2c',
-        'region_id': '9346116da52d5ca8b06aa9a389ef7c8d',
-    },
-    'N6001': {
-        'kind': 'dfl',
-        'device': 'bcce',
-        'vf_device': 'bccf',
-        'subsystem_device': '1771',
-        'region_id': 'ce3139c959cf528ca27751c50829797a',
-    },
-    # Any SR-IOV card: nothing but PCI is known of it.
-    'SRIOV': {
-        'kind': 'pci',
-        'vendor': '1172',
-        'device': 'e001',
-        'vf_device': 'e002',
-        'region_id': None,
-    },
-    # Two functions: the one for management and, in its slot, the user's.
-    'U250': {
-        'kind': 'xrt',
-        'vendor': '10ee',
-        'device': '5004',
-        'user_device': '5005',
-        'platform': 'xilinx_u250_gen3x16_xdma_shell_4_1',
-        'region_id': 'f2b82d53372f41a4bbe93dfe1c0b3c8e',
-    },
-    # A slot of an AWS instance; what its shell calls itself is a version.
-    'F2': {
-        'kind': 'aws',
-        'vendor': '1d0f',
-        'device': '9048',
-        'platform': '10212415',
-        'region_id': None,
-    },
-    # Chips on a board of their own, see zynq.py: 7z020 and zu9eg.
-    'ZYNQ7000': {'kind': 'zynq', 'region_id': None, 'idcode': '03727093'},
-    'ZYNQMP': {'kind': 'zynq', 'region_id': None, 'idcode': '04738093'},
-}
+_NAME = re.compile('[a-z0-9]([a-z0-9.-]{0,62}[a-z0-9-])?')
+_COUNT_LIMIT = 10_000
+#: From one card of a ``count`` to the next: its bridge is on the bus before.
+_BUSES = 2
 
 DEFAULT = """
 cards:
@@ -117,7 +88,7 @@ class Card:
     management: bool = True
     numa_node: int = -1
     serial: str | None = None
-    region_id: str | None = FAMILIES['PAC_A10']['region_id']
+    region_id: str | None = families.FAMILIES['PAC_A10']['region_id']
     function_id: str | None = None
     idcode: str = '00000000'
     ports: int = 1
@@ -127,11 +98,14 @@ class Card:
     program_fixed: float = 0.2
     program_rate: float = 40e6
     memory: int = 65536
+    faults: Mapping[str, Mapping[str, Any]] = dataclasses.field(
+        default_factory=dict
+    )
 
     @property
     def kind(self) -> str:
         """Which entry of :data:`.kinds.KINDS` it is."""
-        return str(FAMILIES[self.family]['kind'])
+        return str(families.FAMILIES[self.family]['kind'])
 
     @property
     def vf_addresses(self) -> list[str]:
@@ -169,7 +143,10 @@ class Card:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Scenario:
+    """One host."""
+
     cards: tuple[Card, ...]
+    name: str = 'node1'
 
     def dump(self) -> str:
         """The YAML text that :func:`parse` turns into this again."""
@@ -178,19 +155,30 @@ class Scenario:
         return text
 
 
-def load(path: pathlib.Path) -> Scenario:
-    """Read a scenario file.
+def load(path: pathlib.Path) -> list[Scenario]:
+    """Read a scenario file: its hosts.
 
     :raises ScenarioError: It is not one.
     """
     try:
-        return parse(path.read_text())
+        return parse_hosts(path.read_text())
     except (OSError, UnicodeDecodeError) as exc:
         raise ScenarioError(f'{path} cannot be read: {exc}') from exc
 
 
 def parse(text: str) -> Scenario:
-    """Read a scenario.
+    """Read a scenario of one host.
+
+    :raises ScenarioError: It is not one.
+    """
+    found = parse_hosts(text)
+    if len(found) != 1:
+        raise ScenarioError(f'it describes {len(found)} hosts, not one')
+    return found[0]
+
+
+def parse_hosts(text: str) -> list[Scenario]:
+    """Read a scenario: its hosts, of which there is at least one.
 
     :raises ScenarioError: It is not one.
     """
@@ -198,30 +186,87 @@ def parse(text: str) -> Scenario:
         found = yaml.safe_load(text)
     except yaml.YAMLError as exc:
         raise ScenarioError(f'not YAML: {exc}') from exc
-    if not isinstance(found, dict) or set(found) != {'cards'}:
-        raise ScenarioError('the one member of a scenario is "cards"')
-    if not isinstance(found['cards'], list):
-        raise ScenarioError('cards: must be a list')
+    if not isinstance(found, dict) or set(found) not in (
+        {'cards'},
+        {'hosts'},
+    ):
+        raise ScenarioError('the one member of it is "cards" or "hosts"')
+    if 'cards' in found:
+        return [Scenario(_cards('cards', found['cards']))]
+    entries = found['hosts']
+    if not isinstance(entries, list) or not entries:
+        raise ScenarioError('hosts: must be a list of at least one')
+    hosts = [
+        host
+        for n, entry in enumerate(entries)
+        for host in _hosts(f'hosts[{n}]', entry)
+    ]
+    for name, times in collections.Counter(h.name for h in hosts).items():
+        if times > 1:
+            raise ScenarioError(f'{name}: two hosts have that name')
+    return hosts
+
+
+def _hosts(where: str, entry: Any) -> list[Scenario]:
+    if not isinstance(entry, dict):
+        raise ScenarioError(f'{where}: must be a mapping')
+    unknown = {str(key) for key in entry} - {'name', 'count', 'cards'}
+    if unknown:
+        raise ScenarioError(f'{where}: unknown member {min(unknown)!r}')
+    name, count = entry.get('name', 'node'), _count(where, entry)
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ScenarioError(f'{where}.name: {name!r} is not valid')
+    cards = _cards(f'{where}.cards', entry.get('cards'))
+    if 'count' not in entry and 'name' in entry:
+        return [Scenario(cards, name)]
+    return [Scenario(cards, f'{name}{n}') for n in range(1, count + 1)]
+
+
+def _cards(where: str, entries: Any) -> tuple[Card, ...]:
+    if not isinstance(entries, list):
+        raise ScenarioError(f'{where}: must be a list')
     cards = tuple(
-        _card(f'cards[{n}]', item) for n, item in enumerate(found['cards'])
+        card
+        for n, entry in enumerate(entries)
+        for card in _alike(f'{where}[{n}]', entry)
     )
     _distinct(cards)
-    return Scenario(cards)
+    return cards
+
+
+def _alike(where: str, entry: Any) -> list[Card]:
+    """A card, and those that its ``count`` adds."""
+    if not isinstance(entry, dict):
+        raise ScenarioError(f'{where}: must be a mapping')
+    count = _count(where, entry)
+    card = _card(where, {k: v for k, v in entry.items() if k != 'count'})
+    domain, bus, rest = card.address.split(':')
+    if int(bus, 16) + _BUSES * (count - 1) > 0xFF:
+        raise ScenarioError(f'{where}.count: ends beyond the last PCI bus')
+    found = [card]
+    for n in range(1, count):
+        address = f'{domain}:{int(bus, 16) + _BUSES * n:02x}:{rest}'
+        found.append(dataclasses.replace(card, address=address))
+    return found
+
+
+def _count(where: str, entry: Mapping[str, Any]) -> int:
+    count = entry.get('count', 1)
+    if type(count) is not int or not 1 <= count <= _COUNT_LIMIT:
+        raise ScenarioError(f'{where}.count: {count!r} is not valid')
+    return count
 
 
 def _card(where: str, item: Any) -> Card:
-    if not isinstance(item, dict):
-        raise ScenarioError(f'{where}: must be a mapping')
     kinds = {field.name for field in dataclasses.fields(Card)}
     unknown = {str(key) for key in item} - kinds
     if unknown:
         raise ScenarioError(f'{where}: unknown member {min(unknown)!r}')
     family = item.get('family', Card.__dataclass_fields__['family'].default)
-    if family not in FAMILIES:
-        raise ScenarioError(
-            f'{where}.family: must be one of {", ".join(sorted(FAMILIES))}'
-        )
-    defaults = dict(FAMILIES[family])
+    if family not in families.FAMILIES:
+        known = ', '.join(sorted(families.FAMILIES))
+        raise ScenarioError(f'{where}.family: must be one of {known}')
+    defaults = dict(families.FAMILIES[family])
     del defaults['kind']
     members = {**defaults, **item}
     for name, value in members.items():
@@ -271,11 +316,24 @@ def _good(name: str, value: Any) -> bool:
         return name in ('serial', 'region_id', 'function_id', 'user_device')
     if name == 'management':
         return isinstance(value, bool)
+    if name == 'faults':
+        return _good_faults(value)
     if name in _TEXTS:
         return isinstance(value, str) and bool(_TEXTS[name].fullmatch(value))
     kinds = (int, float) if name in _FRACTIONS else (int,)
     low, high = _RANGES[name]
     return type(value) in kinds and low <= value <= high
+
+
+def _good_faults(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    try:
+        for kind, arguments in value.items():
+            faults.Faults({}).set(kind, arguments or {})
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _distinct(cards: tuple[Card, ...]) -> None:

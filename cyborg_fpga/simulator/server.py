@@ -12,7 +12,9 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
+from typing import NamedTuple
 
 from oslo_log import log as logging
 
@@ -36,6 +38,32 @@ _RECONFIGURE_SIZE = 24
 
 class AlreadyServed(Exception):
     """Another process serves this directory."""
+
+
+class Place(NamedTuple):
+    """Where a simulated host is, or is to be, built."""
+
+    name: str
+    directory: pathlib.Path
+    wanted: scenario.Scenario | None
+
+
+def places(
+    directory: pathlib.Path, wanted: Sequence[scenario.Scenario] = ()
+) -> list[Place]:
+    """Where the hosts of a scenario are.
+
+    A single one is in *directory*; several have directories below it.
+
+    :param wanted: Empty takes what was built there, or the default host.
+    """
+    if len(wanted) > 1:
+        return [Place(h.name, directory / h.name, h) for h in wanted]
+    built = sorted(path.parent for path in directory.glob('*/scenario.yaml'))
+    if not wanted and built:
+        return [Place(path.name, path, None) for path in built]
+    host = wanted[0] if wanted else None
+    return [Place(host.name if host else 'node1', directory, host)]
 
 
 class Host:
@@ -116,8 +144,8 @@ class Host:
             temporary.write_text(host.dump())
             temporary.replace(path)
             return host
-        host = scenario.load(path)
-        if self._wanted is not None and self._wanted != host:
+        (host,) = scenario.load(path)
+        if self._wanted is not None and self._wanted.cards != host.cards:
             raise scenario.ScenarioError(
                 f'{self._directory} was built from another scenario'
             )

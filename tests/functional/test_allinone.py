@@ -21,6 +21,19 @@ DEMO_SECONDS = 60
 READY_SECONDS = 15
 MEGABYTES = 500
 
+SCENARIO = """
+hosts:
+  - name: rack1
+    cards:
+      - {address: '0000:3b:00.0', family: PAC_D5005, vfs: 2}
+      - {address: '0000:5e:00.0', family: U250}
+      - {address: '0000:86:00.0', family: SRIOV, vfs: 2}
+  - name: rack2
+    cards: [{address: 'ffffffff:ff:00.0', family: ZYNQ7000}]
+  - name: rack3
+    cards: [{address: '0000:34:00.0', family: F2, count: 2}]
+"""
+
 _SAMPLE_SECONDS = 0.25
 _PATIENCE = 180
 
@@ -135,6 +148,47 @@ class AllInOneTest(base.BaseTestCase):
         self.process.send_signal(signal.SIGTERM)
         self.assertEqual(0, self.process.wait(_PATIENCE), self.said())
         self.assert_nothing_is_left()
+
+    def test_a_scenario_has_hosts_and_cards_of_every_family(self):
+        path = self.folder / 'scenario.yaml'
+        path.write_text(SCENARIO)
+        state = self.folder / 'state'
+        self.start('--dir', str(state), '--scenario', str(path))
+        self.until(lambda: 'Ctrl-C ends it.' in self.said())
+        endpoints = json.loads((state / 'endpoints.json').read_text())
+        answer = requests.get(
+            f'{endpoints["accelerator"]}/devices',
+            headers={'X-Auth-Token': 'admin'},
+            timeout=60,
+        )
+        # Each host has reported by now, and with all of its cards.
+        self.assertEqual(
+            [
+                ('rack1', '0000:3b:00.0'),
+                ('rack1', '0000:5e:00.0'),
+                ('rack1', '0000:86:00.0'),
+                ('rack2', 'ffffffff:ff:00.0'),
+                ('rack3', '0000:34:00.0'),
+                ('rack3', '0000:36:00.0'),
+            ],
+            sorted(
+                (one['hostname'], one['pci_address'])
+                for one in answer.json()['devices']
+            ),
+        )
+        self.process.send_signal(signal.SIGTERM)
+        self.assertEqual(0, self.process.wait(_PATIENCE), self.said())
+        self.assert_nothing_is_left()
+
+    def test_a_scenario_that_is_wrong_is_told_in_one_line(self):
+        path = self.folder / 'scenario.yaml'
+        path.write_text("cards: [{address: '3b:00.0'}]")
+        self.start('--scenario', str(path))
+        self.assertEqual(1, self.process.wait(_PATIENCE))
+        self.assertEqual(
+            "cyborg-fpga-allinone: cards[0].address: '3b:00.0' is not valid\n",
+            self.said(),
+        )
 
     def test_killed_it_takes_its_children_along(self):
         self.start('--dir', str(self.folder / 'state'))

@@ -73,6 +73,13 @@ class TestProcess(base.BaseTestCase):
 
     def test_the_command_disturbs_and_shows(self):
         directory = str(self.host.directory)
+        said = self._command(
+            'tool',
+            directory,
+            *('xbutil', 'program', '-d', '0000:3b:00.1', '-u', '/dev/null'),
+            status=1,
+        )
+        self.assertIn("device BDF '0000:3b:00.1' not found", said)
         self._command('fault', directory, PF, 'slow', 'seconds=7', 'times=1')
         cards = json.loads(self._command('show', directory))
         self.assertEqual(

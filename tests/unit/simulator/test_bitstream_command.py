@@ -6,6 +6,7 @@ from oslotest import base
 
 from cyborg_fpga.bitstream import formats
 from cyborg_fpga.cmd import simulator
+from cyborg_fpga.simulator import families
 from cyborg_fpga.simulator import samples
 
 
@@ -43,3 +44,26 @@ class TestBitstreamCommand(base.BaseTestCase):
             code = simulator.main(['bitstream', f'{self.file}/none'])
         self.assertEqual(1, code)
         self.assertIn('Not a directory', said.getvalue())
+
+    def test_it_makes_a_file_for_every_family_that_loads_any(self):
+        made = {}
+        for family in families.FAMILIES:
+            if family == 'SRIOV':
+                continue
+            arguments = ['--family', family, '--size', '100']
+            simulator.main(['bitstream', str(self.file), *arguments])
+            made[family] = formats.parse(self.file)
+        self.assertEqual('xclbin', made['U250'].format)
+        self.assertEqual(0x03727093, made['ZYNQ7000'].idcode)
+        self.assertEqual('afi', made['F2'].format)
+        self.assertEqual(
+            families.FAMILIES['N6001']['region_id'], made['N6001'].region_id
+        )
+
+    def test_a_family_that_loads_none_is_a_sentence(self):
+        with contextlib.redirect_stderr(io.StringIO()) as said:
+            code = simulator.main(
+                ['bitstream', str(self.file), '--family', 'SRIOV']
+            )
+        self.assertEqual(1, code)
+        self.assertIn('SRIOV load no images', said.getvalue())

@@ -1,10 +1,17 @@
 """Scenario files: what they build, and what is refused with which words."""
 
 import pathlib
+import re
+import textwrap
 
 from oslotest import base
 
+from cyborg_fpga.simulator import families
+from cyborg_fpga.simulator import faults
+from cyborg_fpga.simulator import kinds
 from cyborg_fpga.simulator import scenario
+
+ROOT = pathlib.Path(__file__).parents[3]
 
 
 class TestScenario(base.BaseTestCase):
@@ -24,8 +31,16 @@ class TestScenario(base.BaseTestCase):
         self.assertEqual(found, scenario.parse(found.dump()))
 
     def test_the_documented_example_is_valid(self):
-        (card,) = scenario.parse(scenario.__doc__.split('::\n')[1]).cards
+        _, hosts, cards = scenario.__doc__.split('::\n')
+        (card,) = scenario.parse(cards).cards
         self.assertEqual('0123456789abcdef', card.serial)
+        self.assertEqual(
+            {'rack1-1', 'rack1-2', 'rack1-3', 'rack1-4', 'edge1'},
+            {
+                host.name
+                for host in scenario.parse_hosts(hosts.split('\n\nA')[0])
+            },
+        )
 
     def test_vfs_run_over_the_end_of_a_bus(self):
         (card,) = self._parse("{address: '0000:3b:1f.0', vfs: 1}").cards
@@ -36,6 +51,27 @@ class TestScenario(base.BaseTestCase):
         for words, text in (
             ('not YAML', 'cards: ['),
             ('the one member', 'card: []'),
+            ('the one member', 'cards: []\nhosts: []'),
+            ('at least one', 'hosts: []'),
+            ('at least one', 'hosts: {}'),
+            (r'hosts\[0\]', 'hosts: [1]'),
+            ('unknown member', 'hosts: [{card: []}]'),
+            ('name', 'hosts: [{name: _, cards: []}]'),
+            (r'hosts\[0\].cards: must', 'hosts: [{name: a}]'),
+            ('two hosts', 'hosts: [{cards: []}, {cards: []}]'),
+            ('describes 2 hosts', 'hosts: [{count: 2, cards: []}]'),
+            ('count', 'hosts: [{count: 0, cards: []}]'),
+            ('count', self._card('count: true')),
+            ('count: ends beyond', self._card('count: 200')),
+            ('faults', self._card('faults: [slow]')),
+            ('faults', self._card('faults: {sloth: {}}')),
+            ('faults', self._card('faults: {slow: {second: 1}}')),
+            (
+                'is not for this family',
+                self._card(f'family: SRIOV, region_id: {"a" * 32}'),
+            ),
+            ('without a bus', self._card('family: ZYNQ7000')),
+            ('without a bus', "cards: [{address: 'ffffffff:ff:00.0'}]"),
             ('the one member', '- 1'),
             ('must be a list', 'cards: {}'),
             ('must be a mapping', 'cards: [1]'),
@@ -60,6 +96,47 @@ class TestScenario(base.BaseTestCase):
                 scenario.ScenarioError, scenario.parse, text
             )
             self.assertRegex(str(exc), words)
+
+    def test_cards_that_are_alike_are_two_buses_apart(self):
+        found = self._parse("{address: '0000:3b:00.0', count: 3, vfs: 1}")
+        self.assertEqual(
+            ['0000:3b:00.0', '0000:3d:00.0', '0000:3f:00.0'],
+            [card.address for card in found.cards],
+        )
+        self.assertEqual(['0000:3f:10.0'], found.cards[2].vf_addresses)
+
+    def test_a_thousand_hosts_are_a_line(self):
+        text = """
+        hosts:
+          - {count: 1000, cards: [{address: '0000:3b:00.0', vfs: 8, count: 8}]}
+        """
+        found = scenario.parse_hosts(text)
+        self.assertEqual(1000, len({host.name for host in found}))
+        self.assertEqual('node1000', found[-1].name)
+        functions = [f for c in found[-1].cards for f in c.guest_addresses]
+        self.assertEqual(64, len(set(functions)))
+
+    def test_every_family_can_be_described(self):
+        for name, family in families.FAMILIES.items():
+            chip = family['kind'] == 'zynq'
+            address = 'ffffffff:ff:00.0' if chip else '0000:3b:00.0'
+            (card,) = self._parse(
+                f"{{address: '{address}', family: {name}}}"
+            ).cards
+            self.assertIn(card.kind, kinds.KINDS)
+            again = scenario.parse(scenario.Scenario((card,)).dump())
+            self.assertEqual((card,), again.cards)
+
+    def test_the_example_of_the_guide_is_valid_and_its_faults_are_all(self):
+        text = (ROOT / 'doc/source/user/scenarios.rst').read_text()
+        example = text.split('.. code-block:: yaml\n\n')[1]
+        example = example.split('\n\nEach card')[0]
+        found = scenario.parse_hosts(textwrap.dedent(example))
+        self.assertEqual(
+            ['rack1-1', 'rack1-2', 'edge1'], [host.name for host in found]
+        )
+        told = re.findall(r'^   \* - ``([a-z]+)', text, re.M)
+        self.assertEqual(set(faults.KINDS), set(told))
 
     def test_a_missing_file_is_named(self):
         exc = self.assertRaises(

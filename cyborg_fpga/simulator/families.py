@@ -1,0 +1,55 @@
+"""The families of simulated cards, with ids of their own.
+
+A driver's table has no part in it: a mistake there must show.
+"""
+
+#: Family -> its kind, which it cannot change, and defaults of members.
+FAMILIES: dict[str, dict[str, str | None]] = {
+    'PAC_A10': {
+        'kind': 'dfl',
+        'device': '09c4',
+        'vf_device': '09c5',
+        'region_id': '69528db6eb31577a8c3668f9faa081f6',
+    },
+    'PAC_D5005': {
+        'kind': 'dfl',
+        'device': '0b2b',
+        'vf_device': '0b2c',
+        'region_id': '9346116da52d5ca8b06aa9a389ef7c8d',
+    },
+    'N6001': {
+        'kind': 'dfl',
+        'device': 'bcce',
+        'vf_device': 'bccf',
+        'subsystem_device': '1771',
+        'region_id': 'ce3139c959cf528ca27751c50829797a',
+    },
+    # Any SR-IOV card: nothing but PCI is known of it.
+    'SRIOV': {
+        'kind': 'pci',
+        'vendor': '1172',
+        'device': 'e001',
+        'vf_device': 'e002',
+        'region_id': None,
+    },
+    # Two functions: the one for management and, in its slot, the user's.
+    'U250': {
+        'kind': 'xrt',
+        'vendor': '10ee',
+        'device': '5004',
+        'user_device': '5005',
+        'platform': 'xilinx_u250_gen3x16_xdma_shell_4_1',
+        'region_id': 'f2b82d53372f41a4bbe93dfe1c0b3c8e',
+    },
+    # A slot of an AWS instance; what its shell calls itself is a version.
+    'F2': {
+        'kind': 'aws',
+        'vendor': '1d0f',
+        'device': '9048',
+        'platform': '10212415',
+        'region_id': None,
+    },
+    # Chips on a board of their own, see zynq.py: 7z020 and zu9eg.
+    'ZYNQ7000': {'kind': 'zynq', 'region_id': None, 'idcode': '03727093'},
+    'ZYNQMP': {'kind': 'zynq', 'region_id': None, 'idcode': '04738093'},
+}
