@@ -53,12 +53,12 @@ class Events:
 
     def send(self, ctx: context.RequestContext) -> None:
         """Send all that is owed now; what Nova does not take comes again."""
-        owed = arqs.owes_events(ctx)
-        while owed and not self._ending.is_set():
+        more = True
+        while more and not self._ending.is_set():
             events = arqs.take_events(ctx, _BATCH, self._conf.lease_seconds)
             if not events:
                 return
-            owed = len(events) == _BATCH
+            more = len(events) == _BATCH
             killpoints.reached('event_taken')
             try:
                 self._nova.tell_bound([_bound(event) for event in events])
@@ -85,14 +85,18 @@ class Events:
         arqs.postpone(ctx, events, pause)
 
     def _loop(self) -> None:
+        woken = False
         while not self._ending.is_set():
             self._woken.clear()
+            ctx = context.service()
             try:
-                self.send(context.service())
+                # Unasked it only looks: taking is a write.
+                if woken or arqs.owes_events(ctx):
+                    self.send(ctx)
             except Exception:
                 # At the top of a thread: what fails is tried again.
                 LOG.exception('Telling Nova failed')
-            self._woken.wait(self._conf.reconcile_interval)
+            woken = self._woken.wait(self._conf.reconcile_interval)
 
 
 def _bound(event: nouns.BoundEvent) -> nova.Bound:

@@ -23,11 +23,21 @@ from cyborg_fpga.db import models
 
 _CLAIM, _HANDLE = models.Claim, models.AttachHandle
 NOVAS = _CLAIM.origin == model.Origin.NOVA.value
+# What an ARQ shows, and not the whole row: most of what it costs to read one
+# is how many columns there are.
 _QUERY = (
     sa.select(
-        _CLAIM,
+        _CLAIM.uuid,
+        _CLAIM.state,
+        _CLAIM.project_id,
+        _CLAIM.device_profile_name,
+        _CLAIM.device_profile_group_id,
+        _CLAIM.device_rp_uuid,
+        _CLAIM.instance_uuid,
+        _CLAIM.created_at,
+        _CLAIM.updated_at,
         models.Host.hostname,
-        _HANDLE.uuid,
+        _HANDLE.uuid.label('handle_uuid'),
         _HANDLE.pci_address,
         _HANDLE.kind,
     )
@@ -36,6 +46,42 @@ _QUERY = (
     .where(NOVAS)
 )
 _ENDS = (model.ClaimState.READY.value, model.ClaimState.FAILED.value)
+
+# Constants, see engine.run().
+_OWED = sa.select(_CLAIM.id).where(_CLAIM.event_due <= clock.now()).limit(1)
+_DUE = (
+    sa.select(
+        _CLAIM.id,
+        _CLAIM.uuid,
+        _CLAIM.instance_uuid,
+        _CLAIM.state,
+        _CLAIM.event_attempts,
+    )
+    .where(_CLAIM.event_due <= clock.now())
+    .where(_CLAIM.state.in_(_ENDS))
+    .order_by(_CLAIM.id)
+    .limit(sa.bindparam('most'))
+    .with_for_update()
+)
+_LEND = (
+    sa.update(_CLAIM)
+    .where(_CLAIM.id.in_(sa.bindparam('ids', expanding=True)))
+    .values(
+        event_due=clock.now() + sa.bindparam('seconds', type_=sa.Double),
+        event_attempts=_CLAIM.event_attempts + 1,
+    )
+)
+_TOLD = (
+    sa.update(_CLAIM)
+    .where(_CLAIM.uuid.in_(sa.bindparam('uuids', expanding=True)))
+    # Not what has come since: it was bound to another instance.
+    .where(_CLAIM.event_attempts == sa.bindparam('attempt'))
+    .where(_CLAIM.event_due.is_not(None))
+)
+_CROSS_OFF = _TOLD.values(event_due=None)
+_POSTPONE = _TOLD.values(
+    event_due=clock.now() + sa.bindparam('seconds', type_=sa.Double)
+)
 
 #: What is in one of these can be bound.
 BINDABLE = (model.ClaimState.INITIAL.value, model.ClaimState.UNBOUND.value)
@@ -195,14 +241,13 @@ def list_page(
         sort_key=getattr(_CLAIM, sort_key),
         sort_dir=sort_dir,
     )
-    return [_arq(*row) for row in rows]
+    return [_arq(row) for row in rows]
 
 
 @engine.reader
 def owes_events(ctx: context.RequestContext) -> bool:
     """Nova is to be told something now."""
-    due = sa.select(_CLAIM.id).where(_CLAIM.event_due <= clock.now())
-    return ctx.session.execute(due.limit(1)).first() is not None
+    return engine.run(ctx, _OWED).first() is not None
 
 
 @engine.writer
@@ -213,30 +258,9 @@ def take_events(
 
     Each is given again after that until it is :func:`told`.
     """
-    rows = ctx.session.execute(
-        sa.select(
-            _CLAIM.id,
-            _CLAIM.uuid,
-            _CLAIM.instance_uuid,
-            _CLAIM.state,
-            _CLAIM.event_attempts,
-        )
-        .where(_CLAIM.event_due <= clock.now())
-        .where(_CLAIM.state.in_(_ENDS))
-        .order_by(_CLAIM.id)
-        .limit(limit)
-        .with_for_update()
-    ).all()
+    rows = engine.run(ctx, _DUE, most=limit).all()
     if rows:
-        engine.change(
-            ctx,
-            sa.update(_CLAIM)
-            .where(_CLAIM.id.in_([row.id for row in rows]))
-            .values(
-                event_due=clock.now() + lease,
-                event_attempts=_CLAIM.event_attempts + 1,
-            ),
-        )
+        engine.run(ctx, _LEND, ids=[row.id for row in rows], seconds=lease)
     return [
         nouns.BoundEvent(
             arq_uuid=row.uuid,
@@ -265,7 +289,8 @@ def told(
     ctx: context.RequestContext, events: Sequence[nouns.BoundEvent]
 ) -> None:
     """Nova has these, and is owed nothing more of them."""
-    _set_due(ctx, events, None)
+    for attempt, uuids in _by_attempt(events):
+        engine.run(ctx, _CROSS_OFF, attempt=attempt, uuids=uuids)
 
 
 @engine.writer
@@ -275,23 +300,19 @@ def postpone(
     seconds: float,
 ) -> None:
     """Nova did not take these: give them out again after *seconds*."""
-    _set_due(ctx, events, clock.now() + seconds)
-
-
-def _set_due(
-    ctx: context.RequestContext, events: Sequence[nouns.BoundEvent], due: Any
-) -> None:
-    for attempt in {event.attempt for event in events}:
-        theirs = [e.arq_uuid for e in events if e.attempt == attempt]
-        engine.change(
-            ctx,
-            sa.update(_CLAIM)
-            .where(_CLAIM.uuid.in_(theirs))
-            # Not what has come since: it was bound to another instance.
-            .where(_CLAIM.event_attempts == attempt)
-            .where(_CLAIM.event_due.is_not(None))
-            .values(event_due=due),
+    for attempt, uuids in _by_attempt(events):
+        engine.run(
+            ctx, _POSTPONE, attempt=attempt, uuids=uuids, seconds=seconds
         )
+
+
+def _by_attempt(
+    events: Sequence[nouns.BoundEvent],
+) -> list[tuple[int, list[str]]]:
+    return [
+        (attempt, [e.arq_uuid for e in events if e.attempt == attempt])
+        for attempt in {event.attempt for event in events}
+    ]
 
 
 def owned(project_id: str | None) -> Any:
@@ -301,26 +322,21 @@ def owned(project_id: str | None) -> Any:
 
 def _load(ctx: context.RequestContext, query: Any) -> list[nouns.Arq]:
     rows = ctx.session.execute(query.order_by(_CLAIM.id))
-    return [_arq(*row) for row in rows]
+    return [_arq(row) for row in rows]
 
 
-def _arq(
-    row: models.Claim,
-    hostname: str | None,
-    handle_uuid: str | None,
-    address: str | None,
-    kind: str | None,
-) -> nouns.Arq:
+def _arq(row: Any) -> nouns.Arq:
+    address, kind = row.pci_address, row.kind
     return nouns.Arq(
         uuid=row.uuid,
         state=model.ClaimState(row.state),
         project_id=row.project_id,
         device_profile_name=row.device_profile_name or '',
         group=row.device_profile_group_id or 0,
-        hostname=hostname,
+        hostname=row.hostname,
         device_rp_uuid=row.device_rp_uuid,
         instance_uuid=row.instance_uuid,
-        handle_uuid=handle_uuid,
+        handle_uuid=row.handle_uuid,
         address=model.PciAddress.parse(address) if address else None,
         kind=model.HandleKind(kind) if kind else None,
         created_at=engine.iso(row.created_at),
