@@ -25,6 +25,7 @@ class Deployables(handler.Controller):
     def index(self, call: handler.Call) -> dict[str, Any]:
         call.authorize(policies.GET_ALL)
         facts: dict[int, list[attributes.Fact]] = {}
+        whose = call.may(claim_policies.GET_ALL_PROJECTS)
 
         def source(*args: Any, **asked: Any) -> list[nouns.Deployable]:
             found = deployables.list_page(*args, **asked)
@@ -33,7 +34,7 @@ class Deployables(handler.Controller):
             return found
 
         def show(call: handler.Call, region: nouns.Deployable) -> Any:
-            return _shown(call, region, facts.get(region.id, []))
+            return _shown(call, region, facts.get(region.id, []), whose=whose)
 
         return paging.page(call, 'deployables', source, show)
 
@@ -69,15 +70,21 @@ class Deployables(handler.Controller):
 def _one(call: handler.Call, uuid: str) -> dict[str, Any]:
     region = deployables.get(call.ctx, uuid)
     facts = attributes.of_deployables(call.ctx, [region.id])
-    return _shown(call, region, facts.get(region.id, []))
+    whose = call.may(claim_policies.GET_ALL_PROJECTS)
+    return _shown(call, region, facts.get(region.id, []), whose=whose)
 
 
 def _shown(
     call: handler.Call,
     region: nouns.Deployable,
     facts: Sequence[attributes.Fact],
+    *,
+    whose: bool,
 ) -> dict[str, Any]:
-    whose = call.may(claim_policies.GET_ALL_PROJECTS)
+    """One item.
+
+    :param whose: The caller may know who has what.
+    """
     # What a project loaded for itself is its own and the operators' business.
     told = whose or not region.bitstream_private
     bookmark = f'{call.base_url}/deployables/{region.uuid}'
