@@ -7,6 +7,7 @@ be read now holds a marker that only the accessor knows.
 import abc
 import dataclasses
 import errno
+import functools
 import itertools
 import os
 import pathlib
@@ -81,17 +82,17 @@ class CardTree(abc.ABC):
         self._dev.mkdir(exist_ok=True)
         for name in self.nodes:
             (self._dev / name).touch()
-        for link, target in self._entrances():
+        for link, target in self._doors:
             self._link(link, target)
 
     def present(self) -> bool:
         """Whether the card is on the bus."""
-        return self._entrances()[-1][0].is_symlink()
+        return self._doors[-1][0].is_symlink()
 
     def remove(self) -> None:
         """Take the card off the bus."""
         homes = self._homes()
-        for link, _ in self._entrances():
+        for link, _ in self._doors:
             link.unlink(missing_ok=True)
         for name in self.nodes:
             (self._dev / name).unlink(missing_ok=True)
@@ -119,6 +120,11 @@ class CardTree(abc.ABC):
 
     def show_errors(self, value: int) -> None:
         return
+
+    @functools.cached_property
+    def _doors(self) -> list[tuple[pathlib.Path, pathlib.Path]]:
+        # Asked for before every attribute is written.
+        return self._entrances()
 
     @abc.abstractmethod
     def _write(self) -> None:

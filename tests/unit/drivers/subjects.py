@@ -42,6 +42,7 @@ class Subject:
     :ivar misfit: Makes a file for another kind of region.
     :ivar blank: A file without a function, for the region of the site.
     :ivar readable: What is loaded can be read from the card itself.
+    :ivar tools: How many are run to look at two cards.
     :ivar site: What the site's table of families says.
     """
 
@@ -55,6 +56,7 @@ class Subject:
     misfit: Callable[[str], bytes] | None = None
     blank: bytes = b''
     readable: bool = True
+    tools: int = 0
     site: str = ''
 
     def table(self, folder: pathlib.Path) -> families.Table:
@@ -109,6 +111,8 @@ SUBJECTS = {
         misfit=lambda function: afi.build(
             f'agfi-{function[-17:]}', 0x04261818
         ),
+        # One for the slots, and one for each of them.
+        tools=3,
     ),
     'fpga_manager': Subject(
         driver=fpga_manager.FPGAManagerDriver,

@@ -4,7 +4,9 @@ A new driver is a line in :mod:`.subjects`, a new backend one in
 :mod:`tests.fixtures.backends`.
 """
 
+import collections
 import configparser
+import copy
 import pathlib
 
 from oslotest import base
@@ -83,6 +85,26 @@ class Contract:
         self.driver.discover()
         self.assertEqual(b'kept', self.simulator.read_memory(self.guest, 0, 4))
         self.assertEqual({0}, set(self.loads()))
+
+    def test_a_look_costs_few_reads_and_only_the_tools_that_must_be(self):
+        counts = collections.Counter()
+
+        class Counting(type(self.host.fs)):
+            def read_bytes(self, *args, **kwargs):
+                counts['reads'] += 1
+                return super().read_bytes(*args, **kwargs)
+
+            def run(self, *args, **kwargs):
+                counts['tools'] += 1
+                return super().run(*args, **kwargs)
+
+        fs = copy.copy(self.host.fs)
+        fs.__class__ = Counting
+        table = self.subject.table(self.host.directory)
+        found = self.subject.driver(fs, table).discover()
+        self.assertEqual(2, len(found))
+        self.assertLess(counts['reads'], 2 * 60)
+        self.assertEqual(self.subject.tools, counts['tools'])
 
     def test_a_report_survives_the_wire(self):
         for report in self.driver.discover():
