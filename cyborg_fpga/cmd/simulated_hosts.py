@@ -10,6 +10,7 @@ from oslo_config import cfg
 from cyborg_fpga import conf as our_conf
 from cyborg_fpga.agent import manager
 from cyborg_fpga.simulator import accessor
+from cyborg_fpga.simulator import samples
 from cyborg_fpga.simulator import scenario
 from cyborg_fpga.simulator import server
 
@@ -21,8 +22,11 @@ _DRIVERS = {
     'zynq': 'fpga_manager',
     'pci': 'pci',
 }
-#: What a site would choose for its boards: see the table of families.
-BOARD_REGION = '2c5a71e0' * 4
+#: What a site would say of its boards: name of the manager and region id.
+BOARDS = {
+    'ZYNQ7000': ('Xilinx Zynq FPGA Manager', '2c5a71e0' * 4),
+    'ZYNQMP': ('Xilinx ZynqMP FPGA Manager', '2c5a71e1' * 4),
+}
 
 
 def agents(
@@ -68,7 +72,11 @@ def _settings(
     kinds = {card.kind for card in cards}
     table = place.directory / 'families.yaml'
     table.write_text(yaml.safe_dump({'families': _families(cards)}))
-    blanks = sorted((place.directory / 'blank').glob('*.gbs'))
+    blanks = place.directory / 'blank'
+    for card in cards:
+        if card.family in BOARDS:
+            path = blanks / f'{BOARDS[card.family][1]}.bit'
+            path.write_bytes(samples.blank_bit(card.family))
     return {
         'agent': {
             'enabled_drivers': [
@@ -77,7 +85,9 @@ def _settings(
             'simulator': str(place.directory),
             'state_path': str(folder / 'agent' / own),
             'cache_path': str(folder / 'cache' / own),
-            'blank_bitstreams': {path.stem: str(path) for path in blanks},
+            'blank_bitstreams': {
+                path.stem: str(path) for path in sorted(blanks.iterdir())
+            },
         },
         'devices': {'families': str(table)},
     }
@@ -96,18 +106,15 @@ def _families(cards: tuple[scenario.Card, ...]) -> list[dict[str, Any]]:
         for card in cards
         if card.kind == 'pci'
     ]
-    if any(card.kind == 'zynq' for card in cards):
-        found += [
+    for name in sorted({card.family for card in cards} & set(BOARDS)):
+        manager_name, region = BOARDS[name]
+        found.append(
             {
                 'driver': 'fpga_manager',
                 'vendor': 'xilinx',
                 'name': name,
-                'managers': [f'Xilinx {manager_name} FPGA Manager'],
-                'region': BOARD_REGION,
+                'managers': [manager_name],
+                'region': region,
             }
-            for name, manager_name in (
-                ('ZYNQ7000', 'Zynq'),
-                ('ZYNQMP', 'ZynqMP'),
-            )
-        ]
+        )
     return found

@@ -60,6 +60,16 @@ def blank_gbs(region_id: str) -> bytes:
     return sample_gbs(region_id, BLANK, size=4096, name='blank')
 
 
+def blank_xclbin(region_id: str) -> bytes:
+    """The same for an Alveo card; it has a uuid like any xclbin."""
+    return sample_xclbin(region_id, 'b1a4' * 8, size=4096)
+
+
+def blank_bit(family: str) -> bytes:
+    """The same for a chip of *family*."""
+    return sample_for(family, 'blank', size=4096)
+
+
 def sample_bit(
     part: str, idcode: str, *, name: str = 'top', size: int = 65536
 ) -> bytes:

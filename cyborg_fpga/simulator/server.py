@@ -154,11 +154,15 @@ class Host:
     def _write_blanks(self, host: scenario.Scenario) -> None:
         directory = self._directory / 'blank'
         directory.mkdir(exist_ok=True)
-        for region in {c.region_id for c in host.cards if c.kind == 'dfl'}:
-            path = directory / f'{region}.gbs'
+        for kind, region in {(c.kind, c.region_id) for c in host.cards}:
+            if region is None:
+                continue
+            gbs = kind == 'dfl'
+            make = samples.blank_gbs if gbs else samples.blank_xclbin
+            path = directory / f'{region}.{"gbs" if gbs else "xclbin"}'
             if not path.exists():
-                temporary = path.with_suffix('.new')
-                temporary.write_bytes(samples.blank_gbs(region or ''))
+                temporary = self._directory / 'state' / 'blank.new'
+                temporary.write_bytes(make(region))
                 temporary.replace(path)
 
     def _accept(self, listener: socket.socket) -> None:

@@ -14,7 +14,6 @@ class TestXrt(base.ServiceTest):
     """
     settings = {
         'agent': {'enabled_drivers': ['xilinx_xrt']},
-        'conductor': {'wipe_public': 'none'},
     }
 
     def test_an_xclbin_is_known_by_itself_and_loaded_for_a_claim(self):
@@ -32,3 +31,6 @@ class TestXrt(base.ServiceTest):
         self.assertEqual(function, region['function_id'])
         self.service.released(claim['uuid'])
         self.assert_nothing_left()
+        # There is no reset, so a blank xclbin has been loaded.
+        (region,) = self.service.get(path)['deployables']
+        self.assertIsNone(region['function_id'])
