@@ -23,6 +23,9 @@ LOG = logging.getLogger(__name__)
 # Nova looks at each of one request in turn.
 _BATCH = 100
 _LONGEST_PAUSE = 60.0
+# Nova is told at once of the first, and not more often than this of those that
+# follow: what is bound meanwhile it is told together.
+_APART_SECONDS = 0.1
 
 
 class Events:
@@ -96,6 +99,7 @@ class Events:
             except Exception:
                 # At the top of a thread: what fails is tried again.
                 LOG.exception('Telling Nova failed')
+            self._ending.wait(_APART_SECONDS)
             woken = self._woken.wait(self._conf.reconcile_interval)
 
 
