@@ -10,6 +10,7 @@ Nova and Placement read the first two, we read all three.
 """
 
 import dataclasses
+import json
 import re
 import uuid
 from collections.abc import Callable
@@ -25,6 +26,8 @@ from cyborg_fpga import errors
 MAX_UNITS = 256
 MAX_GROUPS = 32
 _MAX_KEYS = 128
+#: As JSON, which is how they are kept.
+_MAX_LENGTH = 65535
 _KINDS = ('resources', 'trait', 'accel')
 _CLASSES = {'FPGA', 'GPU', 'PGPU', 'VGPU'}
 _CUSTOM = re.compile(r'CUSTOM_[A-Z0-9_]{1,248}')
@@ -119,6 +122,10 @@ def normalised(groups: Any) -> list[dict[str, str]]:
     if len(groups) > MAX_GROUPS:
         raise errors.InvalidInput(reason=f'more than {MAX_GROUPS} groups')
     plain = [_plain(group) for group in groups]
+    if len(json.dumps(plain)) > _MAX_LENGTH:
+        raise errors.InvalidInput(
+            reason=f'its groups are longer than {_MAX_LENGTH} bytes'
+        )
     units = sum(read(group).units for group in plain)
     if units > MAX_UNITS:
         raise errors.InvalidInput(

@@ -155,7 +155,9 @@ def _best_first(
             models.Bitstream.id.desc(),
         )
     ).scalars()
-    return [_bitstream(row) for row in rows]
+    found = [_bitstream(row) for row in rows]
+    # To MariaDB AES is aes.
+    return [image for image in found if getattr(image, column) == value]
 
 
 @engine.reader

@@ -130,8 +130,9 @@ def _one(
     if lock:
         query = query.with_for_update()
     row = ctx.session.execute(query).scalar_one_or_none()
-    if row is None:
-        [(key, value)] = where.items()
+    [(key, value)] = where.items()
+    # To MariaDB AES is aes.
+    if row is None or getattr(row, key) != value:
         raise errors.NotFound(f'Device Profile not found with {key}={value}')
     return _profile(row)
 

@@ -141,6 +141,9 @@ def _prepare_server(engine: sa.Engine) -> None:
             cursor.execute(
                 'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED'
             )
+            # oslo.db asks for an encoding of three bytes, in which not all
+            # that people write can be said.
+            cursor.execute('SET NAMES utf8mb4')
             # A zone with summer time has an hour twice a year.
             cursor.execute("SET SESSION time_zone = '+00:00'")
 

@@ -135,6 +135,12 @@ class TestRefused(base.BaseTestCase):
         many = {f'trait:CUSTOM_{n}': 'required' for n in range(128)}
         self.assertIn('1 to 128 members', self.refused([{**UNIT, **many}]))
         self.assertIn('more than 32', self.refused([UNIT] * 33))
+        large = {
+            **UNIT,
+            **{f'trait:CUSTOM_{"X" * 200}{n}': 'required' for n in range(100)},
+        }
+        profiles.normalised([large] * 2)
+        self.assertIn('longer than', self.refused([large] * 3))
 
     def test_keys_of_another_kind(self):
         for key in (

@@ -15,6 +15,7 @@ _NEEDED = ('hostname', 'device_rp_uuid', 'instance_uuid')
 _PROJECT = 'project_id'
 _PROJECT_SINCE = 1
 _NAME = re.compile(r'[!-~]{1,255}')
+_PROJECT_NAME = re.compile(r'[!-~]{1,64}')
 
 #: ARQ -> operations.
 Body = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -95,7 +96,8 @@ def _values(operations: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         if name in ('device_rp_uuid', 'instance_uuid'):
             found = handler.canonical(value)
         else:
-            found = value if _NAME.fullmatch(value) else None
+            known = _PROJECT_NAME if name == _PROJECT else _NAME
+            found = value if known.fullmatch(value) else None
         if found is None:
             raise errors.InvalidInput(
                 reason=f'{value[:64]!r} is no value for {name}'

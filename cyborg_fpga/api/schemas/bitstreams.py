@@ -2,15 +2,22 @@
 
 from cyborg_fpga.api.schemas import parts
 
+#: Users give them. Not every database can look for NUL.
+_ANY_NAME: parts.Schema = {
+    'type': 'string',
+    'pattern': r'^[^\0]{0,255}\Z',
+    'description': 'up to 255 characters without NUL',
+}
+
 QUERY = parts.page_query(
     sort_keys=('created_at', 'uuid', 'name'),
     filters={
-        'name': {'type': 'string', 'maxLength': 255},
+        'name': _ANY_NAME,
         'vendor': parts.NAME,
         'type': parts.TYPE,
         'region_id': parts.NAME,
         'function_id': parts.NAME,
-        'function_name': {'type': 'string', 'maxLength': 255},
+        'function_name': _ANY_NAME,
         'visibility': {'enum': ['public', 'private', 'shared', 'community']},
         'usable': parts.BOOLEAN_TEXT,
         'project_id': parts.NAME,

@@ -23,3 +23,14 @@ class TestMariaDB(base.DatabaseTest):
             self.assertEqual('READ-COMMITTED', self._session('tx_isolation'))
             self.assertEqual('+00:00', self._session('time_zone'))
             engine.dispose()
+
+    def test_every_character_can_be_said(self):
+        """Image names come from users: one must not stop the catalogue."""
+        for charset in ('', '?charset=utf8'):
+            database.configure(f'{self.database.url}{charset}')
+            with engine.get_engine().connect() as connection:
+                found = connection.execute(sa.select(sa.literal('\U0001f600')))
+                self.assertEqual('\U0001f600', found.scalar_one())
+            name = self._session('character_set_client')
+            self.assertEqual('utf8mb4', name)
+            engine.dispose()

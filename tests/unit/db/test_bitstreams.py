@@ -123,6 +123,12 @@ class TestVisibility(CatalogueTest):
     def test_other_type_is_not_offered(self):
         self.assertEqual([], bitstreams.of_type(self.ctx, 'x', 'mine'))
 
+    def test_names_are_as_they_are_written(self):
+        self.add('AES', owner='mine')
+        for name, count in (('AES', 1), ('aes', 0), ('ÁES', 0)):
+            found = bitstreams.offered(self.ctx, 'mine', 'name', name)
+            self.assertEqual(count, len(found), name)
+
     def test_traits_are_made_of_what_everybody_may_use(self):
         self.assertEqual(
             ['public', 'trusted'], self._names(bitstreams.public(self.ctx))

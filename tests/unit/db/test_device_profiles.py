@@ -52,6 +52,12 @@ class DeviceProfilesTest(base.DatabaseTest):
         )
         self.assertEqual('Device Profile not found with name=x', exc.message)
 
+    def test_names_are_as_they_are_written(self):
+        self.create('AES')
+        self.assertRaises(
+            errors.NotFound, device_profiles.by_name, self.ctx, 'aes'
+        )
+
     def test_lists_have_those_names_that_there_are(self):
         for name in ('a', 'b', 'c'):
             self.create(name)
