@@ -9,12 +9,15 @@ import contextlib
 import io
 import json
 import os
+import signal
 import sys
 import tempfile
 import traceback
 from typing import Any
 
 from openstackclient import shell
+
+_SECONDS = 300
 
 
 def run(words: list[str]) -> dict[str, Any]:
@@ -24,6 +27,8 @@ def run(words: list[str]) -> dict[str, Any]:
     ):
         child = os.fork()
         if not child:
+            # Nobody waits for a command that hangs.
+            signal.alarm(_SECONDS)
             os.dup2(out.fileno(), 1)
             os.dup2(err.fileno(), 2)
             os._exit(end(words))
