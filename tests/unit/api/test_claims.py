@@ -178,7 +178,8 @@ class TestCreate(base.ApiTest):
 
 
 class TestTimeout(base.ApiTest):
-    OPTIONS = {'conductor_timeout': 1}
+    # Time enough to begin, on any machine.
+    OPTIONS = {'conductor_timeout': 5}
 
     def test_a_late_conductor_with_a_record_means_accepted(self):
         self.conductor.answer.clear()
