@@ -6,6 +6,7 @@ from typing import Any
 
 from keystoneauth1 import exceptions as ks_exceptions
 from openstack import exceptions as sdk_exceptions
+from openstack import proxy
 from osc_lib import exceptions
 from osc_lib import utils
 
@@ -24,7 +25,13 @@ def client(app: Any) -> Any:
     :raises exceptions.CommandError: The cloud has no Nova.
     """
     with sentences():
-        return app.client_manager.sdk_connection.compute
+        found = app.client_manager.sdk_connection.compute
+    # Where nothing says which version it is, openstacksdk gives a bare one.
+    if type(found) is proxy.Proxy:
+        raise exceptions.CommandError(
+            'Nova: what the cloud names as its compute service is none.'
+        )
+    return found
 
 
 @contextlib.contextmanager

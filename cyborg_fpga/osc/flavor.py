@@ -71,11 +71,12 @@ class CreateFlavor(command.ShowOne):
             profile = parsed_args.profile or parsed_args.name
             specs = {'accel:device_profile': profile}
         specs.update(parsed_args.property or {})
+        nova = compute.client(self.app)
         made: list[_Half] = []
         try:
             if profile is not None:
                 _make_profile(api, made, profile, group)
-            flavor = self._make_flavor(made, parsed_args, specs)
+            flavor = _make_flavor(nova, made, parsed_args, specs)
         except (exceptions.CommandError, KeyboardInterrupt) as exc:
             left = _undo(made)
             if not left:
@@ -94,35 +95,6 @@ class CreateFlavor(command.ShowOne):
             'groups': [group] if profile else [],
         }
         return columns.record(shown)
-
-    def _make_flavor(
-        self, made: list[_Half], args: argparse.Namespace, specs: Words
-    ) -> Any:
-        nova = compute.client(self.app)
-        ident = args.id or str(uuid.uuid4())
-
-        def delete() -> None:
-            with compute.sentences():
-                nova.delete_flavor(ident, ignore_missing=True)
-
-        half = (f'flavor {ident}', delete)
-        if not args.id:
-            # Whatever is called so is ours, even if no answer comes.
-            made.append(half)
-        with compute.sentences():
-            flavor = nova.create_flavor(
-                id=ident,
-                name=args.name,
-                vcpus=args.vcpus,
-                ram=args.ram,
-                disk=args.disk,
-                is_public=not args.private,
-            )
-        if args.id:
-            made.append(half)
-        with compute.sentences():
-            nova.create_flavor_extra_specs(flavor, specs)
-        return flavor
 
 
 def _add_cards(parser: argparse.ArgumentParser) -> None:
@@ -293,6 +265,35 @@ def _make_profile(
         '/device_profiles',
         [{'uuid': ident, 'name': name, 'groups': [group]}],
     )
+
+
+def _make_flavor(
+    nova: Any, made: list[_Half], args: argparse.Namespace, specs: Words
+) -> Any:
+    ident = args.id or str(uuid.uuid4())
+
+    def delete() -> None:
+        with compute.sentences():
+            nova.delete_flavor(ident, ignore_missing=True)
+
+    half = (f'flavor {ident}', delete)
+    if not args.id:
+        # Whatever is called so is ours, even if no answer comes.
+        made.append(half)
+    with compute.sentences():
+        flavor = nova.create_flavor(
+            id=ident,
+            name=args.name,
+            vcpus=args.vcpus,
+            ram=args.ram,
+            disk=args.disk,
+            is_public=not args.private,
+        )
+    if args.id:
+        made.append(half)
+    with compute.sentences():
+        nova.create_flavor_extra_specs(flavor, specs)
+    return flavor
 
 
 def _undo(made: list[_Half]) -> list[str]:

@@ -205,8 +205,8 @@ def shown(url: str) -> str:
 def _parsed(url: str) -> sa.URL:
     try:
         return sa.make_url(url)
-    except sa.exc.ArgumentError:
-        # Its words hold the whole text, and that a password.
+    except (sa.exc.ArgumentError, ValueError):
+        # Their words hold the text, or of it what may be a password.
         raise Unusable('--from is no database URL') from None
 
 

@@ -1,3 +1,6 @@
+import types
+
+from openstack import proxy
 from osc_lib import exceptions
 
 from cyborg_fpga import profiles
@@ -189,7 +192,7 @@ class TestRefusal(FlavorTest):
         self.assertEqual([], self.server.requests)
 
     def test_profile_that_is_refused_leaves_no_flavor(self):
-        self.server._answers.clear()
+        self.server._answers.pop(('POST', '/v2/device_profiles'))
         self.server.refuses(
             'POST', '/v2/device_profiles', 409, 'It exists.', 'fpga.duplicate'
         )
@@ -232,6 +235,14 @@ class TestRefusal(FlavorTest):
         said = self.refused('--vendor', 'intel', '--id', 'f1')
         self.assertIn('No such spec.', said)
         self.assertEqual([FLAVORS, '/v2/device_profiles'], self.deleted())
+
+    def test_without_nova_nothing_is_made(self):
+        # What openstacksdk gives where another service answers.
+        bare = proxy.Proxy(self.sdk.session)
+        self.sdk = types.SimpleNamespace(compute=bare)
+        said = self.refused('--vendor', 'intel')
+        self.assertIn('compute service is none', said)
+        self.assertEqual([], self.sent('POST', '/v2/device_profiles'))
 
     def test_half_that_cannot_be_deleted_is_named(self):
         self.server._answers.pop(('POST', FLAVORS))

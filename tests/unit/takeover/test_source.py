@@ -56,5 +56,8 @@ class TestSource(base.BaseTestCase):
             f'mysql+nothing://u:{PASSWORD}@host/cyborg',
             f'u:{PASSWORD}@host/cyborg',
             f'postgresql://u@127.0.0.1:1/cyborg?password={PASSWORD}',
+            f'mysql+pymysql://u:{PASSWORD}/cyborg',
+            f'mysql+pymysql://u:{PASSWORD}@127.0.0.1:port/cyborg',
+            f'mysql+pymysql://u:{PASSWORD}@[::1/cyborg',
         ):
             self.assertNotIn(PASSWORD, self.refused(url))
