@@ -63,7 +63,7 @@ class TestRequests(RefusalTest):
             {'hostname': ''},
             {'hostname': 'x' * 300},
             {'unknown': 1},
-            {'instance_uuid': str(uuid.uuid4())},
+            {'instance_uuid': 'web-1'},
         ):
             with self.subTest(wanted):
                 self.refuse(400, 'fpga.invalid_input', **wanted)
