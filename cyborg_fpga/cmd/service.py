@@ -61,12 +61,12 @@ def main(
         service.start()
     except _BAD_START as exc:
         return complain(program, exc)
+    ended = threading.Event()
+    _on_signals(lambda *_args: ended.set())
     # What is there by now stays. Looking for garbage among it, as Python does
     # every few hundred requests, would stop all threads for 0.1 s.
     gc.collect()
     gc.freeze()
-    ended = threading.Event()
-    _on_signals(lambda *_args: ended.set())
     ended.wait()
     # Likewise: the second signal ends at once what the first cannot.
     _on_signals(signal.SIG_DFL)
