@@ -21,6 +21,9 @@ import hashlib
 import struct
 from typing import NamedTuple
 
+#: Largest image that a card takes.
+SIZE_LIMIT = 256 << 20
+
 _MAGIC = b'FPGASIM1'
 _HEAD = struct.Struct('>8s16s16sQ')
 _DIGEST_SIZE = 32

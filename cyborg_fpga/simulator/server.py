@@ -1,15 +1,10 @@
-"""Serves all cards of a simulated host to drivers, guests and tests.
-
-The packed structures of a driver's ioctl are decoded here with numbers
-taken from the kernel's documentation, not from the driver.
-"""
+"""Serves all cards of a simulated host to drivers, guests and tests."""
 
 import errno
 import fcntl
 import os
 import pathlib
 import socket
-import struct
 import threading
 from collections.abc import Callable
 from collections.abc import Sequence
@@ -19,6 +14,7 @@ from typing import NamedTuple
 from oslo_log import log as logging
 
 from cyborg_fpga.simulator import cards
+from cyborg_fpga.simulator import ioctls
 from cyborg_fpga.simulator import kinds
 from cyborg_fpga.simulator import knobs
 from cyborg_fpga.simulator import samples
@@ -28,12 +24,6 @@ from cyborg_fpga.simulator import vendor_tools
 from cyborg_fpga.simulator import wire
 
 LOG = logging.getLogger(__name__)
-
-_API_VERSION = 0xB600
-_CHECK_EXTENSION = 0xB601
-_RESET_PORT = 0xB640
-_RECONFIGURE = 0xB680
-_RECONFIGURE_SIZE = 24
 
 
 class AlreadyServed(Exception):
@@ -121,6 +111,29 @@ class Host:
             card.stop()
         self._release_lock()
 
+    def ioctl(self, name: str, request: int, caller: ioctls.Caller) -> None:
+        """Call the device node *name*, as :func:`ioctls.call` does.
+
+        :raises OSError: ENOENT, there is none.
+        """
+        card, node = self._node(name)
+        ioctls.call(card, node, request, caller)
+
+    def write(self, path: pathlib.Path, data: bytes) -> None:
+        """Write *data* to the attribute at *path* of the tree of files.
+
+        :raises OSError: EACCES, it cannot be written; or what follows.
+        """
+        root = (self._directory / 'sys').resolve()
+        name = str(path.resolve().relative_to(root))
+        for card in self._cards.values():
+            knob = card.tree.knobs.get(name)
+            if knob is not None and card.tree.present():
+                firmware = self._directory / 'firmware'
+                knobs.write(card, knob, data.decode(), firmware)
+                return
+        raise OSError(errno.EACCES, '')
+
     def _take_lock(self) -> None:
         self._lock = os.open(
             self._directory / 'state' / 'lock', os.O_CREAT | os.O_RDWR, 0o600
@@ -203,17 +216,8 @@ class Host:
     def _ioctl(
         self, sock: socket.socket, header: dict[str, Any], arg: bytes
     ) -> tuple[Any, bytes]:
-        card, node = self._node(header['node'])
-        request = header['request']
-        if request in (_API_VERSION, _CHECK_EXTENSION):
-            return None, b''
-        if node.kind == 'fme' and request == _RECONFIGURE:
-            port, image = _reconfiguration(sock, arg)
-            card.program(port, image)
-        elif node.kind == 'port' and request == _RESET_PORT and not arg:
-            card.reset(node.function, node.port)
-        else:
-            raise OSError(errno.EINVAL, '')
+        caller = _Remote(sock, arg)
+        self.ioctl(header['node'], header['request'], caller)
         return None, b''
 
     def _node(self, name: str) -> tuple[cards.Card, tree.Node]:
@@ -227,15 +231,8 @@ class Host:
     def _write(
         self, sock: socket.socket, header: dict[str, Any], blob: bytes
     ) -> tuple[Any, bytes]:
-        root = (self._directory / 'sys').resolve()
-        path = (root / header['path']).resolve()
-        for card in self._cards.values():
-            knob = card.tree.knobs.get(str(path.relative_to(root)))
-            if knob is not None and card.tree.present():
-                firmware = self._directory / 'firmware'
-                knobs.write(card, knob, blob.decode(), firmware)
-                return None, b''
-        raise OSError(errno.EACCES, '')
+        self.write(self._directory / 'sys' / header['path'], blob)
+        return None, b''
 
     def _write_memory(
         self, sock: socket.socket, header: dict[str, Any], blob: bytes
@@ -307,23 +304,25 @@ _OPERATIONS: dict[str, _Operation] = {
 }
 
 
-def _reconfiguration(sock: socket.socket, arg: bytes) -> tuple[int, bytes]:
-    """Take ``struct dfl_fpga_fme_port_pr`` apart and fetch the image.
+class _Remote:
+    """A caller at the other end of a socket."""
 
-    The kernel also accepts a larger argsz; no caller has reason to send one.
-    """
-    if len(arg) != _RECONFIGURE_SIZE:
-        raise OSError(errno.EFAULT, '')
-    argsz = int.from_bytes(arg[0:4], 'little')
-    flags = int.from_bytes(arg[4:8], 'little')
-    port = int.from_bytes(arg[8:12], 'little')
-    size, address = struct.unpack('<IQ', arg[12:24])
-    if argsz != _RECONFIGURE_SIZE or flags or not size:
-        raise OSError(errno.EINVAL, '')
-    if size > wire.BLOB_LIMIT:
-        raise OSError(errno.ENOMEM, '')
-    wire.send(sock, {'read': [address, size]})
-    answer, image = wire.receive(sock)
-    if answer['errno'] or len(image) != size:
-        raise OSError(errno.EFAULT, '')
-    return port, image
+    def __init__(self, sock: socket.socket, arg: bytes) -> None:
+        self._sock = sock
+        self._arg = arg
+
+    @property
+    def empty(self) -> bool:
+        return not self._arg
+
+    def argument(self, length: int) -> bytes:
+        if len(self._arg) != length:
+            raise OSError(errno.EFAULT, '')
+        return self._arg
+
+    def memory(self, address: int, length: int) -> bytes:
+        wire.send(self._sock, {'read': [address, length]})
+        answer, data = wire.receive(self._sock)
+        if answer['errno'] or len(data) != length:
+            raise OSError(errno.EFAULT, '')
+        return data

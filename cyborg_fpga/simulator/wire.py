@@ -15,10 +15,10 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
+from cyborg_fpga.simulator import payload
+
 _SIZES = struct.Struct('>IQ')
 _HEADER_LIMIT = 1 << 20
-#: Largest image that a card takes.
-BLOB_LIMIT = 256 << 20
 _SOCKET = 'control'
 
 
@@ -76,7 +76,7 @@ def receive(sock: socket.socket) -> tuple[dict[str, Any], bytes]:
     :raises ValueError: It is not a frame.
     """
     length, blob_length = _SIZES.unpack(_exactly(sock, _SIZES.size))
-    if length > _HEADER_LIMIT or blob_length > BLOB_LIMIT:
+    if length > _HEADER_LIMIT or blob_length > payload.SIZE_LIMIT:
         raise ValueError('a frame is too large')
     header = json.loads(_exactly(sock, length))
     if not isinstance(header, dict):
