@@ -25,6 +25,9 @@ FPGA = 'FPGA'
 BOUND = 'Bound'
 
 
+_TESTED = 'tested with mysql+pymysql:// and postgresql+psycopg2://'
+
+
 class Unusable(Exception):
     """The database cannot be read, or is none of Cyborg 17.0."""
 
@@ -185,7 +188,7 @@ def connected(url: str) -> Iterator[Cyborg]:
     engine = _engine(url)
     where = shown(url)
     try:
-        with engine.connect() as connection:
+        with _connect(engine, where) as connection:
             _check(connection, where)
             yield Cyborg(connection)
     except sa.exc.DBAPIError as exc:
@@ -193,6 +196,19 @@ def connected(url: str) -> Iterator[Cyborg]:
         raise Unusable(f'{where} cannot be read: {words}') from exc
     finally:
         engine.dispose()
+
+
+def _connect(engine: sa.Engine, where: str) -> sa.Connection:
+    try:
+        return engine.connect()
+    except (AttributeError, LookupError, OSError, TypeError, ValueError):
+        if not engine.url.query:
+            raise
+        # Whatever a driver does with an argument that it does not know.
+        names = ', '.join(sorted(engine.url.query))
+        raise Unusable(
+            f'{where}: its driver does not take what follows the ?: {names}'
+        ) from None
 
 
 def shown(url: str) -> str:
@@ -212,23 +228,60 @@ def _parsed(url: str) -> sa.URL:
 
 def _engine(url: str) -> sa.Engine:
     made = _parsed(url)
-    options: dict[str, Any] = {'poolclass': sa.pool.NullPool}
     if made.get_backend_name() == 'sqlite':
-        path = pathlib.Path(made.database or '').absolute()
-        options['creator'] = functools.partial(
-            sqlite3.connect, f'{path.as_uri()}?mode=ro', uri=True
-        )
-        made = sa.make_url('sqlite://')
+        return _sqlite(made, url)
+    if not made.database:
+        raise Unusable(f'{shown(url)} names no database')
     try:
-        engine = sa.create_engine(made, **options)
+        engine = sa.create_engine(made, poolclass=sa.pool.NullPool)
     except (sa.exc.ArgumentError, ImportError) as exc:
-        raise Unusable(f'{shown(url)}: {type(exc).__name__}') from None
-    if made.get_backend_name() == 'sqlite':
-        # Python's sqlite3 begins none for those who read.
-        event.listen(engine, 'begin', _begin)
-    else:
-        event.listen(engine, 'connect', _forbid_writing)
+        raise Unusable(f'{shown(url)}: {_lacking(made, exc)}') from None
+    if engine.dialect.is_async:
+        raise _unfit(made)
+    event.listen(engine, 'connect', _forbid_writing)
     return engine
+
+
+def _sqlite(made: sa.URL, url: str) -> sa.Engine:
+    """Of a file that is there: sqlite3 would make one that is not."""
+    if made.drivername not in ('sqlite', 'sqlite+pysqlite'):
+        raise _unfit(made)
+    if not made.database or made.database == ':memory:':
+        raise Unusable(
+            f'{shown(url)} names no file: sqlite:////var/lib/cyborg.db does'
+        )
+    path = pathlib.Path(made.database).absolute()
+    try:
+        there = path.is_file()
+    except (OSError, ValueError):
+        there = False
+    if not there:
+        raise Unusable(f'{shown(url)} cannot be read: there is no such file')
+    engine = sa.create_engine(
+        'sqlite://',
+        poolclass=sa.pool.NullPool,
+        creator=functools.partial(
+            sqlite3.connect, f'{path.as_uri()}?mode=ro', uri=True
+        ),
+    )
+    # Python's sqlite3 begins none for those who read.
+    event.listen(engine, 'begin', _begin)
+    return engine
+
+
+def _lacking(made: sa.URL, reason: Exception) -> str:
+    if isinstance(reason, ModuleNotFoundError):
+        return (
+            f'{made.drivername}:// needs the Python module {reason.name}, '
+            f'which is not installed; {_TESTED}'
+        )
+    return f'there is no driver {made.drivername}; {_TESTED}'
+
+
+def _unfit(made: sa.URL) -> Unusable:
+    return Unusable(
+        f'driver {made.drivername} is an asynchronous one; {_TESTED}'
+    )
 
 
 def _begin(connection: sa.Connection) -> None:

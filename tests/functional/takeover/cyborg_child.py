@@ -72,23 +72,14 @@ def main():
     (folder / 'api-paste.ini').write_text(_PASTE)
     sys.argv = ['cyborg', f'--config-file={conf}']
     service.prepare_service(sys.argv)
-    _make_tables(wanted['database'])
+    if migration.version() is None:
+        migration.upgrade()
     _report(wanted['host'], wanted['cards'])
     app = _believe(wsgi_app.init_application())
     server = simple_server.make_server(
         '127.0.0.1', wanted['port'], app, _Server
     )
     server.serve_forever()
-
-
-def _make_tables(url):
-    if migration.version() is not None:
-        return
-    if url.startswith('sqlite'):
-        # Its migrations know no SQLite.
-        migration.create_schema()
-    else:
-        migration.upgrade()
 
 
 def _report(host, cards):

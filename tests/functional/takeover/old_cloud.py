@@ -61,7 +61,7 @@ class OldCloud(fixtures.Fixture):
     :param cards: Made with :func:`card`.
     :param rooms: Placement.
     :param where: Of Placement and Nova.
-    :ivar database: Its URL.
+    :param database: URL of an empty one.
     """
 
     def __init__(
@@ -70,21 +70,18 @@ class OldCloud(fixtures.Fixture):
         cards: Sequence[dict[str, Any]],
         rooms: placement.Placement,
         *,
-        database: str | None = None,
+        database: str,
         **where: str,
     ) -> None:
         super().__init__()
         self.hostname = hostname
         self._cards = [*cards]
         self._rooms = rooms
-        self._database = database
+        self.database = database
         self._where = where
 
     def _setUp(self) -> None:
         self._home = servers.Home('cyborg', None)
-        self.database = (
-            self._database or f'sqlite:///{self._home.path}/cyborg.db'
-        )
         self._server: servers.Server | None = None
         self.addCleanup(self.stop)
         self.start()

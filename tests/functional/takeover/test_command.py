@@ -47,3 +47,7 @@ class TestCommand(base.BaseTestCase):
         schema.upgrade()
         url = 'mysql+pymysql://cyborg:geheim@127.0.0.1:1/cyborg'
         self.assertIn('mysql://127.0.0.1/cyborg cannot', self.refused(url))
+        self.assertEqual(
+            'sqlite:/// names no file: sqlite:////var/lib/cyborg.db does\n',
+            self.refused('sqlite://'),
+        )

@@ -4,14 +4,12 @@ import copy
 import pathlib
 import subprocess
 import sys
-import unittest
 import uuid
 from collections.abc import Callable
 
 import fixtures
 from oslotest import base
 
-from cyborg_fpga.db import engine
 from tests.fixtures import database
 from tests.fixtures import inprocess
 from tests.functional.conformance import original
@@ -55,6 +53,8 @@ class TestTakeover(base.BaseTestCase):
     def setUp(self):
         super().setUp()
         original.python()
+        # What its own migrations make: they know no SQLite.
+        self.database = database.create('mariadb')
         self.config = pathlib.Path(
             self.useFixture(fixtures.TempDir()).path, 'fpga.conf'
         )
@@ -95,8 +95,6 @@ class TestTakeover(base.BaseTestCase):
     # -- the cloud as it was -------------------------------------------
 
     def take_over(self, service):
-        url = self.database_for_cyborg()
-        engine.configure(service.conf)
         service.rooms.create_root(service.hostname)
         endpoint = service.cloud.endpoints['placement']
         self.old = self.useFixture(
@@ -104,7 +102,7 @@ class TestTakeover(base.BaseTestCase):
                 service.hostname,
                 self.cards(service),
                 service.rooms,
-                database=url,
+                database=self.database,
                 placement=endpoint,
                 nova=service.nova.url,
             )
@@ -122,14 +120,6 @@ class TestTakeover(base.BaseTestCase):
         self.before = self.tree(service)
         self.rows = self.old.rows()
         self.import_it(service.conf.database.connection)
-
-    def database_for_cyborg(self):
-        """What its own migrations make, where that can be; else None."""
-        try:
-            blank = database.Database('mariadb', migrated=False)
-            return self.useFixture(blank).url
-        except unittest.SkipTest:
-            return None
 
     def cards(self, service):
         self.vfs = next(

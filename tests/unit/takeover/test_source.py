@@ -1,6 +1,8 @@
 """Whose database it is, and that it stays as it is."""
 
 import pathlib
+import sys
+from unittest import mock
 
 import fixtures
 import sqlalchemy as sa
@@ -37,6 +39,33 @@ class TestSource(base.BaseTestCase):
         path = folder / 'none.db'
         self.assertIn('cannot be read', self.refused(f'sqlite:///{path}'))
         self.assertFalse(path.exists())
+
+    def test_what_is_wrong_with_a_url_is_told_in_a_line(self):
+        folder = self.useFixture(fixtures.TempDir()).path
+        there = 'mysql+pymysql://u@127.0.0.1:1'
+        for url, words in (
+            ('mysql+nothing://host/cyborg', 'no driver mysql+nothing; tested'),
+            ('postgres://host/cyborg', 'there is no driver postgres;'),
+            ('sqlite+aiosqlite:////cyborg.db', 'is an asynchronous one;'),
+            ('sqlite://', 'names no file'),
+            ('sqlite:///:memory:', 'names no file'),
+            (f'sqlite:///{folder}', 'there is no such file'),
+            ('sqlite:///a%00b', 'there is no such file'),
+            (f'{there}/', 'names no database'),
+            (f'{there}/cyborg?bogus=1', 'what follows the ?: bogus'),
+            (f'{there}/cyborg?charset=bogus', 'what follows the ?: charset'),
+            (f'{there}/cyborg?ssl_ca=/none', 'what follows the ?: ssl_ca'),
+            ('', 'is no database URL'),
+        ):
+            said = self.refused(url)
+            self.assertIn(words, said)
+            self.assertNotIn('\n', said)
+
+    def test_driver_that_is_not_installed_is_named(self):
+        # Hidden where it happens to be installed.
+        with mock.patch.dict(sys.modules, {'MySQLdb': None}):
+            said = self.refused('mysql://host/cyborg')
+        self.assertIn('mysql:// needs the Python module MySQLdb, which', said)
 
     def test_another_release_is_refused(self):
         for revision in ('a35b4295a0e5', None):
