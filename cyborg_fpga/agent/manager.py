@@ -16,6 +16,7 @@ from cyborg_fpga import errors
 from cyborg_fpga import model
 from cyborg_fpga.agent import cache as agent_cache
 from cyborg_fpga.agent import executor as agent_executor
+from cyborg_fpga.agent import hotplug
 from cyborg_fpga.agent import journal
 from cyborg_fpga.agent import nova_pci
 from cyborg_fpga.agent import reporter as agent_reporter
@@ -82,6 +83,8 @@ class Agent:
     """One host's agent; several can live in one process.
 
     Opens nothing before :meth:`start`.
+
+    :param watched: Where cards may come and go; None: look at each period.
     """
 
     def __init__(
@@ -91,6 +94,8 @@ class Agent:
         drivers: Mapping[str, base.Driver],
         download: agent_cache.Download,
         choose: agent_reporter.Choose = tuple,
+        *,
+        watched: sysfs.Sysfs | None = None,
     ) -> None:
         self._conf = conf
         self._transport = transport
@@ -116,6 +121,9 @@ class Agent:
             conductor_rpc.ConductorAPI(transport, timeout=_OPERATION_TIMEOUT),
             changed=self._reporter.wake,
         )
+        self._watch: hotplug.Watch | None = None
+        if watched is not None:
+            self._watch = hotplug.Watch(watched, self._reporter.wake)
         self._server: messaging.MessageHandlingServer | None = None
 
     def start(self) -> None:
@@ -140,6 +148,8 @@ class Agent:
         )
         self._server.start()
         self._reporter.start(self._executor, boot_id)
+        if self._watch is not None:
+            self._watch.start()
         LOG.info('Agent of %s started, boot %s', self._conf.host, boot_id)
 
     def stop(self) -> None:
@@ -147,6 +157,8 @@ class Agent:
         if self._server is not None:
             self._server.stop()
             self._server.wait()
+        if self._watch is not None:
+            self._watch.stop()
         self._reporter.stop()
         self._executor.stop()
         self._journal.close()
@@ -178,6 +190,7 @@ def build(
         registry.load(conf.agent.enabled_drivers, fs, table),
         glance.Glance(conf).download,
         _chooser(conf, table),
+        watched=fs,
     )
 
 

@@ -67,6 +67,11 @@ class Sysfs:
         self._devroot = devroot
         self._firmware = pathlib.Path(firmware) / _OURS
 
+    @property
+    def is_kernels(self) -> bool:
+        """Whether it is what the kernel of this machine shows."""
+        return self._sysroot == '/sys'
+
     def read(self, path: str) -> str:
         """Read a text attribute, without the newline that ends it."""
         return self.read_bytes(path).decode(errors='replace').strip()
