@@ -256,9 +256,10 @@ def _body(req: webob.Request, versions: parts.Versions, minor: int) -> Any:
         raise errors.UnsupportedMediaType(given=media[:64])
     try:
         data = jsonutils.loads(raw)
-        # Not every database stores what JSON can write.
+        # Not every database stores what JSON can write, and Python reads
+        # what is no JSON: NaN, and 1e999 as infinite.
         storable = '\\u0000' not in jsonutils.dumps(
-            data, ensure_ascii=False
+            data, ensure_ascii=False, allow_nan=False
         ) and jsonutils.dumps(data, ensure_ascii=False).encode('utf-8')
     except (ValueError, RecursionError) as exc:
         raise errors.InvalidInput('Request is not in valid JSON format') from (

@@ -17,7 +17,8 @@ MAX_MINOR = 3
 MIN = f'{MAJOR}.{MIN_MINOR}'
 MAX = f'{MAJOR}.{MAX_MINOR}'
 
-_NUMBERS = re.compile(r'(\d{1,6})\.(\d{1,6})', re.ASCII)
+# Without leading zeros: 2.03 is not 2.3, and 2.10 is not 2.1.
+_NUMBERS = re.compile(r'([1-9]\d{0,5})\.(0|[1-9]\d{0,5})', re.ASCII)
 _ENVIRON = 'cyborg_fpga.minor'
 
 

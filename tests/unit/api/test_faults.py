@@ -124,6 +124,31 @@ class TestBody(base.ApiTest):
                     'JSON', fixture.check_error(answer)['faultstring']
                 )
 
+    def test_what_only_python_reads_is_no_json(self):
+        """Also in members that nobody asked for."""
+        for value in ('NaN', 'Infinity', '-Infinity', '1e999'):
+            with self.subTest(value):
+                text = f'{{"device_profile_name": "one", "more": {value}}}'
+                answer = self.web.request(
+                    '/v2/accelerator_requests',
+                    method='POST',
+                    body=text.encode(),
+                    headers={
+                        'X-Auth-Token': base.ALICE,
+                        'Content-Type': 'application/json',
+                    },
+                    expect_errors=True,
+                )
+                self.assertEqual(400, answer.status_int, answer.text)
+                said = fixture.check_error(answer)['faultstring']
+                self.assertIn('JSON', said)
+
+    def test_of_a_member_that_is_given_twice_the_last_counts(self):
+        """As in Cyborg, and wherever else Python reads it."""
+        answer = self.post(b'{"count": 3, "count": 2}')
+        self.assertEqual(201, answer.status_int, answer.text)
+        self.assertEqual(2, answer.json['count'])
+
     def test_a_number_of_many_digits_is_only_wrong(self):
         answer = self.post(b'{"count": ' + b'9' * 2000 + b'}')
         self.assertEqual(400, answer.status_int)
