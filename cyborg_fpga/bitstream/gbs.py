@@ -66,11 +66,18 @@ def verify(file: source.Source) -> None:
 
     :raises errors.BadBitstream: It is damaged.
     """
-    said = parse(file)
-    if said.signed:
-        outer = file.head.startswith(pacsign.MAGIC)
-        start = 0 if outer else said.payload_offset
-        pacsign.verify(file, pacsign.parse(file, start))
+    blocks = _signature(file)
+    if blocks is not None:
+        pacsign.verify(file, blocks)
+
+
+def watch(file: source.Source) -> pacsign.Watch | None:
+    """The same for a file that goes by; None: it is not signed.
+
+    :param file: Its beginning, at least.
+    """
+    blocks = _signature(file)
+    return None if blocks is None else pacsign.Watch(blocks)
 
 
 def build(
@@ -109,6 +116,14 @@ def build(
 def build_legacy(region_id: str, payload: bytes) -> bytes:
     """Make a whole file with the oldest header."""
     return _LEGACY + uuid.UUID(region_id).bytes[::-1] + payload
+
+
+def _signature(file: source.Source) -> pacsign.Blocks | None:
+    said = parse(file)
+    if not said.signed:
+        return None
+    outer = file.head.startswith(pacsign.MAGIC)
+    return pacsign.parse(file, 0 if outer else said.payload_offset)
 
 
 def _end(file: source.Source, start: int) -> int:

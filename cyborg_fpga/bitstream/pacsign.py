@@ -70,18 +70,38 @@ def parse(file: source.Source, offset: int) -> Blocks:
     return Blocks(offset + SIZE, size, sha256, sha384)
 
 
+class Watch:
+    """The content's hashes, taken while the file goes by from its start."""
+
+    def __init__(self, blocks: Blocks) -> None:
+        self._blocks = blocks
+        self._at = 0
+        self._digests = hashlib.sha256(), hashlib.sha384()
+
+    def feed(self, piece: bytes) -> None:
+        """The next bytes of the file."""
+        start = max(self._blocks.offset - self._at, 0)
+        end = max(self._blocks.offset + self._blocks.size - self._at, 0)
+        for digest in self._digests:
+            digest.update(piece[start:end])
+        self._at += len(piece)
+
+    def end(self) -> None:
+        """:raises errors.BadBitstream: It is damaged."""
+        found = tuple(digest.digest() for digest in self._digests)
+        if found != (self._blocks.sha256, self._blocks.sha384):
+            raise source.bad('it does not match the hash in its signature')
+
+
 def verify(file: source.Source, blocks: Blocks) -> None:
     """Compare the content with its hashes: reads all of it.
 
     :raises errors.BadBitstream: It is damaged.
     """
-    digests = hashlib.sha256(), hashlib.sha384()
+    watch = Watch(blocks._replace(offset=0))
     for piece in file.pieces(blocks.offset, blocks.size):
-        for digest in digests:
-            digest.update(piece)
-    found = tuple(digest.digest() for digest in digests)
-    if found != (blocks.sha256, blocks.sha384):
-        raise source.bad('it does not match the hash in its signature')
+        watch.feed(piece)
+    watch.end()
 
 
 def build(content: bytes) -> bytes:
