@@ -5,19 +5,18 @@ one for management beside it, whose ids do not. An image is its id: every one
 of the right form exists.
 """
 
-import pathlib
 import re
 
 from cyborg_fpga.simulator import payload
+from cyborg_fpga.simulator import pci_tree
 from cyborg_fpga.simulator import scenario
-from cyborg_fpga.simulator import tree
 
 _MANAGEMENT = '9248'
 _LOADED = '0xf010'
 _ID = re.compile('agfi-([0-9a-f]{17})')
 
 
-class AwsTree(tree.PciTree):
+class AwsTree(pci_tree.PciTree):
     """No driver of the kernel has its functions."""
 
     def show_function(self, port: int, value: str | int) -> None:
@@ -29,13 +28,6 @@ class AwsTree(tree.PciTree):
         slot, _, function = self._card.address.partition('.')
         beside = f'{slot}.{int(function) + 1}'
         return {self._card.address: self._card.device, beside: _MANAGEMENT}
-
-    def _entrances(self) -> list[tuple[pathlib.Path, pathlib.Path]]:
-        return [
-            (link, target)
-            for link, target in super()._entrances()
-            if 'driver' not in link.name and 'drivers' not in link.parts
-        ]
 
     def _write_virtual(self) -> None:
         return

@@ -17,6 +17,7 @@ from typing import Any
 
 from oslo_log import log as logging
 
+from cyborg_fpga.simulator import bus
 from cyborg_fpga.simulator import faults
 from cyborg_fpga.simulator import kinds
 from cyborg_fpga.simulator import payload
@@ -29,8 +30,8 @@ LOG = logging.getLogger(__name__)
 _TICK = 0.02
 
 
-class PowerCut(EOFError):
-    """The card stopped in the middle of something; nobody is answered."""
+PowerCut = bus.PowerCut
+_os_error = bus.os_error
 
 
 class _LoadFailed(Exception):
@@ -80,9 +81,13 @@ class Card:
         self._ports: list[dict[str, Any]] = found.get('ports') or [
             _new_port(card.function_id) for _ in range(card.ports)
         ]
-        for function in self.functions():
-            if not self._memory(function).exists():
-                self._forget(function)
+        self.bus = bus.Bus(
+            card,
+            card_tree,
+            found.get('bus'),
+            changed=self._changed,
+            save=self._save,
+        )
 
     def start(self) -> None:
         """Bring the tree up to date with the state on disk."""
@@ -99,6 +104,7 @@ class Card:
         """Cut the power: whatever runs ends where it is, unanswered."""
         with self._changed:
             self._stopped = True
+            self.bus.stop()
             self._changed.notify_all()
 
     @property
@@ -143,7 +149,7 @@ class Card:
     def reset_function(self, function: str) -> None:
         """The same, by the address of one of its functions."""
         position = self.functions().index(function)
-        self.reset(function, self._port_of(position))
+        self.reset(function, self.bus.port_of(position))
 
     def unload(self, port: int) -> None:
         """Take a port's function away, and all that it held."""
@@ -188,6 +194,9 @@ class Card:
 
     def fault(self, kind: str, arguments: Mapping[str, Any]) -> None:
         with self._changed:
+            function = arguments.get('function', '')
+            if function and function not in self.functions():
+                raise ValueError(f'no guest can have {function}')
             self._faults.set(kind, arguments)
             self._save()
 
@@ -222,7 +231,7 @@ class Card:
 
     def functions(self) -> list[str]:
         """Addresses of what guests can be given."""
-        return self.spec.guest_addresses
+        return self.bus.guests()
 
     def _begin(self, port: int, size: int) -> None:
         with self._changed:
@@ -235,7 +244,7 @@ class Card:
             self._image(port).write_bytes(b'')
             # Whatever the logic held is gone with it.
             for number, function in enumerate(self.functions()):
-                if self._port_of(number) == port:
+                if self.bus.port_of(number) == port:
                     self._forget(function)
             self._save()
 
@@ -317,11 +326,9 @@ class Card:
             raise _os_error(errno.ENODEV)
         if offset < 0 or length < 0 or offset + length > self.spec.memory:
             raise _os_error(errno.EINVAL)
-        port = self._ports[self._port_of(self.functions().index(function))]
+        position = self.functions().index(function)
+        port = self._ports[self.bus.port_of(position)]
         return not port['broken'] and port['loading'] is None
-
-    def _port_of(self, position: int) -> int:
-        return self.spec.port_of(position) if self.spec.vfs else 0
 
     def _memory(self, function: str) -> pathlib.Path:
         return self._state / f'{function}.memory'
@@ -342,6 +349,7 @@ class Card:
             'manager': self._manager,
             'ports': self._ports,
             'faults': self._faults.active,
+            'bus': self.bus.saved(),
         }
         temporary = self._file.with_suffix('.new')
         temporary.write_text(json.dumps(state, indent=1))
@@ -353,8 +361,17 @@ class Card:
         self._changed.notify_all()
 
     def _show(self) -> None:
+        guest = self._faults.has('guest')
+        held = guest['function'] or self.functions()[0] if guest else ''
+        if held != self.bus.guest:
+            self.bus.hold(held)
+        for function in self.functions():
+            if not self._memory(function).exists():
+                self._forget(function)
+        self.tree.arrange(self.bus.layout())
         if not self.tree.present():
             self.tree.build()
+        self.bus.open(self.tree.vfio_node(held) if held else None)
         self.tree.show_manager(**self._manager)
         self.tree.show_flags(self._flags)
         held = self._faults.has('held')
@@ -379,7 +396,3 @@ def _new_port(function_id: str | None) -> dict[str, Any]:
         'broken': False,
         'loads': 0,
     }
-
-
-def _os_error(number: int) -> OSError:
-    return OSError(number, os.strerror(number))

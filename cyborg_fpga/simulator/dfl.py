@@ -1,12 +1,18 @@
 """A simulated card behind the kernel's DFL drivers, as sysfs shows it.
 
 Numbers of regions, engines and ports are global counters.
+
+With the shell of the Open FPGA Stack (``ofs`` in a scenario) a card has four
+more physical functions, one of them a network adapter; its ports stay with
+the first function and show no AFU, which is behind any number of VFs.
 """
 
 import dataclasses
+import errno
 import pathlib
 from collections.abc import Iterator
 
+from cyborg_fpga.simulator import pci_tree
 from cyborg_fpga.simulator import scenario
 from cyborg_fpga.simulator import tree
 
@@ -21,21 +27,30 @@ _FME_ERRORS = (
 )
 
 
-@dataclasses.dataclass(slots=True)
-class _Port:
-    """Where one function shows one port."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Place:
+    """Where one function shows one port.
+
+    :ivar bare: No driver has it: nothing but its directory is there.
+    """
 
     function: str
     port: int
     region: int
     number: int
-    bridge: int
+    bare: bool = False
 
 
-class DflTree(tree.PciTree):
+class DflTree(pci_tree.PciTree):
     """One card with an engine and its ports."""
 
     driver = 'dfl-pci'
+    #: What the names of nodes and directories begin with.
+    fme, port = 'dfl-fme', 'dfl-port'
+    #: Below a function: where its regions are.
+    base = 'fpga_region/region'
+    #: Names in /sys/class.
+    classes = ('fpga_region', 'fpga_manager', 'fpga_bridge')
 
     def __init__(
         self,
@@ -48,39 +63,39 @@ class DflTree(tree.PciTree):
         self._fme = next(numbers.fme)
         self._pr_regions = [next(numbers.region) for _ in range(card.ports)]
         self._bridges = [next(numbers.bridge) for _ in range(card.ports)]
-        self._ports = list(self._place_ports(numbers))
-        self.nodes[f'dfl-fme.{self._fme}'] = tree.Node('fme', card.address)
-        for port in self._ports:
-            self.nodes[f'dfl-port.{port.number}'] = tree.Node(
-                'port', port.function, port.port
-            )
+        self._pf_ports = [next(numbers.port) for _ in range(card.ports)]
+        self._other_regions = [next(numbers.region) for _ in card.other_pfs]
+        self._vf_regions = [
+            (next(numbers.region), next(numbers.port))
+            for _ in range(card.vfs_limit)
+        ]
 
     def show_function(self, port: int, value: str | int) -> None:
-        """Let *port* show a function id, or an errno to those who read it."""
         text = value if isinstance(value, str) else tree.marker(value)
-        for place in self._ports:
-            if place.port == port:
+        for place in self._places():
+            ofs_port = self._card.ofs and place.function == self._card.address
+            if place.port == port and not place.bare and not ofs_port:
                 self._set(self._port_path(place) / 'afu_id', text)
 
     def show_manager(self, state: str, status: str) -> None:
-        self._set(self._manager / 'state', state)
-        self._set(self._manager / 'status', status)
+        if self._bound(self._card.address):
+            self._set(self._manager / 'state', state)
+            self._set(self._manager / 'status', status)
 
     def show_errors(self, value: int) -> None:
         self._set(self._engine / 'errors/fme_errors', f'{value:#x}')
 
-    def _write(self) -> None:
-        super()._write()
-        self._write_engine()
-        for port in self._ports:
-            self._write_port(port)
+    def _port_path(self, place: Place) -> pathlib.Path:
+        base = self._region_path(place.function, place.region)
+        return base / f'{self.port}.{place.number}'
+
+    def _region_path(self, function: str, number: int) -> pathlib.Path:
+        return self._pci(function) / f'{self.base}{number}'
 
     @property
     def _engine(self) -> pathlib.Path:
-        return (
-            self._pci(self._card.address)
-            / f'fpga_region/region{self._region}/dfl-fme.{self._fme}'
-        )
+        base = self._region_path(self._card.address, self._region)
+        return base / f'{self.fme}.{self._fme}'
 
     @property
     def _manager(self) -> pathlib.Path:
@@ -89,38 +104,21 @@ class DflTree(tree.PciTree):
             / f'dfl-fme-mgr.{self._fme}/fpga_manager/fpga{self._fme}'
         )
 
-    def _place_ports(self, numbers: tree.Numbers) -> Iterator[_Port]:
-        card = self._card
-        if not card.vfs:
-            for port in range(card.ports):
-                yield _Port(
-                    card.address,
-                    port,
-                    self._region,
-                    next(numbers.port),
-                    self._bridges[port],
-                )
-        # A port that was released is gone from the PF; each VF has a region
-        # of its own to hold it.
-        for position, function in enumerate(card.vf_addresses):
-            port = card.port_of(position)
-            yield _Port(
-                function,
-                port,
-                next(numbers.region),
-                next(numbers.port),
-                self._bridges[port],
-            )
-
-    def _port_path(self, place: _Port) -> pathlib.Path:
-        return (
-            self._pci(place.function)
-            / f'fpga_region/region{place.region}/dfl-port.{place.number}'
-        )
+    def _write(self) -> None:
+        super()._write()
+        if self._bound(self._card.address):
+            self._write_region(self._card.address, self._region)
+            self._write_engine()
+        for function, number in zip(
+            self._card.other_pfs, self._other_regions, strict=True
+        ):
+            if self._bound(function):
+                self._write_region(function, number)
+        for place in self._places():
+            self._write_port(place)
 
     def _write_engine(self) -> None:
         card, fme = self._card, self._engine
-        self._write_region(card.address, self._region)
         for name, text in {
             'dev': f'238:{self._fme}',
             'ports_num': str(card.ports),
@@ -144,7 +142,7 @@ class DflTree(tree.PciTree):
             self._set(path / 'state', 'enabled')
             self._class('fpga_bridge', path)
 
-    def _write_port(self, place: _Port) -> None:
+    def _write_port(self, place: Place) -> None:
         if place.function != self._card.address:
             self._write_region(place.function, place.region)
         path = self._port_path(place)
@@ -160,7 +158,12 @@ class DflTree(tree.PciTree):
             self._set(path / name, text)
 
     def _write_region(self, function: str, number: int) -> None:
-        path = self._pci(function) / f'fpga_region/region{number}'
+        path = self._region_path(function, number)
         path.mkdir(parents=True, exist_ok=True)
         self._link(path / 'device', self._pci(function))
-        self._class('fpga_region', path)
+        # Nothing but the regions of an engine has such an id.
+        self._set(path / 'compat_id', tree.marker(errno.ENOENT))
+        self._class(self.classes[0], path)
+        if place.bare:
+            self._set(path / 'uevent', 'MODALIAS=platform:dfl-port')
+            return

@@ -3,8 +3,10 @@
 A driver's table has no part in it: a mistake there must show.
 """
 
+from typing import Any
+
 #: Family -> its kind, which it cannot change, and defaults of members.
-FAMILIES: dict[str, dict[str, str | None]] = {
+FAMILIES: dict[str, dict[str, Any]] = {
     'PAC_A10': {
         'kind': 'dfl',
         'device': '09c4',
@@ -53,3 +55,4 @@ FAMILIES: dict[str, dict[str, str | None]] = {
     'ZYNQ7000': {'kind': 'zynq', 'region_id': None, 'idcode': '03727093'},
     'ZYNQMP': {'kind': 'zynq', 'region_id': None, 'idcode': '04738093'},
 }
+        'total_vfs': 8,

@@ -30,6 +30,8 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
     'unreadable': {'errno': 'EBUSY'},
     # So many programs on the host have the card open.
     'held': {'contexts': 1},
+    # A guest has one of the card's functions, the first or this one.
+    'guest': {'function': ''},
     # The engine's error register shows so much.
     'errors': {'value': 1},
 }

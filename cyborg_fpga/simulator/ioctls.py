@@ -5,19 +5,34 @@ the kernel's documentation, not from the driver.
 """
 
 import errno
-import os
 import struct
 from typing import Protocol
 
+from cyborg_fpga.simulator import bus
 from cyborg_fpga.simulator import cards
 from cyborg_fpga.simulator import payload
 from cyborg_fpga.simulator import tree
 
-_API_VERSION = 0xB600
-_CHECK_EXTENSION = 0xB601
-_RESET_PORT = 0xB640
-_RECONFIGURE = 0xB680
-_RECONFIGURE_SIZE = 24
+#: Of the kernel's DFL drivers.
+_REQUESTS = {
+    0xB600: 'version',
+    0xB601: 'extension',
+    0xB640: 'reset',
+    0xB680: 'load',
+    0x4004B681: 'release',
+    0x4004B682: 'assign',
+}
+#: Of the driver that there was before.
+_OLD_REQUESTS = {
+    0xB500: 'version',
+    0xB501: 'extension',
+    0xB540: 'reset',
+    0xB580: 'load',
+    0xB581: 'release',
+    0xB582: 'assign',
+}
+_LOAD_SIZE, _OLD_LOAD_SIZE = 24, 32
+_PORT_SIZE, _OLD_PORT_SIZE = 4, 12
 
 
 class Caller(Protocol):
@@ -49,28 +64,48 @@ def call(
 
     :raises OSError: What the kernel answers.
     """
-    if request in (_API_VERSION, _CHECK_EXTENSION):
-        return
-    if node.kind == 'fme' and request == _RECONFIGURE:
-        card.program(*_reconfiguration(caller))
-    elif node.kind == 'port' and request == _RESET_PORT and caller.empty:
-        card.reset(node.function, node.port)
-    else:
-        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+    old = card.spec.old_names
+    names = _OLD_REQUESTS if old else _REQUESTS
+    match node.kind, names.get(request):
+        case (('fme' | 'port'), ('version' | 'extension')):
+            return
+        case 'fme', 'load':
+            card.program(*_image(caller, old=old))
+        case 'port', 'reset' if caller.empty:
+            card.reset(node.function, node.port)
+        case 'fme', 'release':
+            card.check_unused()
+            card.bus.release(_port(caller, old=old))
+        case 'fme', 'assign':
+            card.check_unused()
+            card.bus.assign(_port(caller, old=old))
+        case _:
+            raise bus.os_error(errno.EINVAL)
 
 
-def _reconfiguration(caller: Caller) -> tuple[int, bytes]:
+def _image(caller: Caller, *, old: bool) -> tuple[int, bytes]:
     """Take ``struct dfl_fpga_fme_port_pr`` apart and fetch the image.
 
-    The kernel also accepts a larger argsz; no caller has reason to send one.
+    The older one has a status behind it. The kernel also accepts a larger
+    argsz; no caller has reason to send one.
     """
-    arg = caller.argument(_RECONFIGURE_SIZE)
+    wanted = _OLD_LOAD_SIZE if old else _LOAD_SIZE
+    arg = caller.argument(wanted)
     argsz = int.from_bytes(arg[0:4], 'little')
     flags = int.from_bytes(arg[4:8], 'little')
     port = int.from_bytes(arg[8:12], 'little')
     size, address = struct.unpack('<IQ', arg[12:24])
-    if argsz != _RECONFIGURE_SIZE or flags or not size:
-        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+    if argsz != wanted or flags or not size:
+        raise bus.os_error(errno.EINVAL)
     if size > payload.SIZE_LIMIT:
-        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+        raise bus.os_error(errno.ENOMEM)
     return port, caller.memory(address, size)
+
+
+def _port(caller: Caller, *, old: bool) -> int:
+    """The port's number, which the older structure has at its end."""
+    wanted = _OLD_PORT_SIZE if old else _PORT_SIZE
+    arg = caller.argument(wanted)
+    if old and arg[:8] != wanted.to_bytes(4, 'little') + bytes(4):
+        raise bus.os_error(errno.EINVAL)
+    return int.from_bytes(arg[-4:], 'little', signed=True)

@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 from cyborg_fpga.simulator import aws
 from cyborg_fpga.simulator import dfl
+from cyborg_fpga.simulator import old_dfl
 from cyborg_fpga.simulator import payload
+from cyborg_fpga.simulator import pci_tree
 from cyborg_fpga.simulator import scenario
 from cyborg_fpga.simulator import tree
 from cyborg_fpga.simulator import xrt
@@ -23,11 +25,18 @@ class Kind(NamedTuple):
     :class:`payload.BadImage` where the hardware would refuse it.
     """
 
-    tree: type[tree.CardTree]
+    tree: Callable[[pathlib.Path, scenario.Card, tree.Numbers], tree.CardTree]
     decode: Callable[[bytes, scenario.Card], str]
 
 
 def _region_image(image: bytes, card: scenario.Card) -> str:
+def _dfl_tree(
+    directory: pathlib.Path, card: scenario.Card, numbers: tree.Numbers
+) -> tree.CardTree:
+    kind = old_dfl.OldTree if card.old_names else dfl.DflTree
+    return kind(directory, card, numbers)
+
+
     return payload.parse(image, card.region_id or '').function_id
 
 
@@ -37,8 +46,8 @@ def _nothing(image: bytes, card: scenario.Card) -> str:
 
 KINDS = {
     'aws': Kind(aws.AwsTree, aws.decode),
-    'dfl': Kind(dfl.DflTree, _region_image),
-    'pci': Kind(tree.PlainTree, _nothing),
+    'dfl': Kind(_dfl_tree, _region_image),
+    'pci': Kind(pci_tree.PlainTree, _nothing),
     'xrt': Kind(xrt.XrtTree, xrt.decode),
     'zynq': Kind(zynq.ZynqTree, zynq.decode),
 }

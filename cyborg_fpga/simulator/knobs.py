@@ -1,11 +1,32 @@
 """What writing an attribute of a simulated card does."""
 
 import errno
-import os
 import pathlib
+from collections.abc import Iterable
 
+from cyborg_fpga.simulator import bus
 from cyborg_fpga.simulator import cards
 from cyborg_fpga.simulator import tree
+
+
+def find(
+    host: Iterable[cards.Card], path: str, text: str
+) -> tuple[cards.Card, tree.Knob]:
+    """Whose attribute is at *path*, if *text* is written to it.
+
+    :param path: Below the root of sysfs, without a link in it.
+    :raises OSError: EACCES, it cannot be written; ENODEV, no function of
+        the bus is named by *text*.
+    """
+    number = errno.EACCES
+    for card in host:
+        knob = card.tree.knobs.get(path)
+        if knob is None or not card.tree.present():
+            continue
+        if knob.function or text.strip() in card.tree.functions():
+            return card, knob
+        number = errno.ENODEV
+    raise bus.os_error(number)
 
 
 def write(
@@ -16,31 +37,43 @@ def write(
     :param firmware: Where the kernel looks for images.
     :raises OSError: What the kernel answers.
     """
-    if knob.action == 'firmware':
-        _load(card, firmware, text.removesuffix('\n'))
-    elif knob.action == 'flags':
-        try:
-            card.set_flags(int(text, 0))
-        except ValueError as exc:
-            raise _os_error(errno.EINVAL) from exc
-    elif text.strip() == '1':
-        card.reset_function(knob.function)
-    else:
-        raise _os_error(errno.EINVAL)
+    named = text.strip()
+    match knob.action:
+        case 'firmware':
+            _load(card, firmware, text.removesuffix('\n'))
+        case 'flags':
+            card.set_flags(_number(text))
+        case 'numvfs':
+            card.bus.set_vfs(text)
+        case 'override':
+            card.bus.override(knob.function, text)
+        case 'probe':
+            card.bus.probe(named)
+        case 'bind':
+            card.bus.bind(knob.driver, named)
+        case 'unbind':
+            card.bus.unbind(knob.driver, named)
+        case _ if named == '1':
+            card.reset_function(knob.function)
+        case _:
+            raise bus.os_error(errno.EINVAL)
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text, 0)
+    except ValueError as exc:
+        raise bus.os_error(errno.EINVAL) from exc
 
 
 def _load(card: cards.Card, firmware: pathlib.Path, name: str) -> None:
     """Fetch a file as the kernel would, and load it."""
     parts = pathlib.PurePosixPath(name).parts
     if not parts or name.startswith('/') or '..' in parts:
-        raise _os_error(errno.EINVAL)
+        raise bus.os_error(errno.EINVAL)
     try:
         image = (firmware / name).read_bytes()
     except OSError as exc:
         card.set_manager('firmware request error')
-        raise _os_error(errno.ENOENT) from exc
+        raise bus.os_error(errno.ENOENT) from exc
     card.program(0, image)
-
-
-def _os_error(number: int) -> OSError:
-    return OSError(number, os.strerror(number))

@@ -31,6 +31,9 @@ A card has these members::
         management: true          # of a U250: false, as a guest sees it
         ports: 1
         vfs: 0                    # with VFs, every port belongs to one
+        total_vfs: 0              # how many there can be; at least vfs, ports
+        ofs: false                # of an N6001: the OFS shell, see dfl.py
+        old_names: false          # of a PAC: the driver of before DFL's
         vf_offset: 128            # first VF's distance from the PF
         vf_stride: 2              # and from one VF to the next
         program_fixed: 0.2        # seconds to load an image of any size
@@ -93,6 +96,9 @@ class Card:
     idcode: str = '00000000'
     ports: int = 1
     vfs: int = 0
+    total_vfs: int = 0
+    ofs: bool = False
+    old_names: bool = False
     vf_offset: int = 128
     vf_stride: int = 2
     program_fixed: float = 0.2
@@ -109,12 +115,15 @@ class Card:
 
     @property
     def vf_addresses(self) -> list[str]:
+        """Of the VFs that it has at first."""
+        return self.vf_addresses_of(self.vfs)
+
+    def vf_addresses_of(self, count: int) -> list[str]:
         domain, bus, rest = self.address.split(':')
         device, function = rest.split('.')
         first = int(bus, 16) << 8 | int(device, 16) << 3 | int(function)
         ids = [
-            first + self.vf_offset + n * self.vf_stride
-            for n in range(self.vfs)
+            first + self.vf_offset + n * self.vf_stride for n in range(count)
         ]
         return [
             f'{domain}:{rid >> 8:02x}:{rid >> 3 & 31:02x}.{rid & 7}'
@@ -136,9 +145,20 @@ class Card:
             return [self.user_address]
         return self.vf_addresses or [self.address]
 
-    def port_of(self, vf: int) -> int:
-        """Port behind the VF number *vf*."""
-        return vf * self.ports // self.vfs
+    @property
+    def vfs_limit(self) -> int:
+        """What ``sriov_totalvfs`` says."""
+        return max(self.total_vfs, self.vfs, self.ports)
+
+    @property
+    def other_pfs(self) -> dict[str, tuple[str, str]]:
+        """Vendor and device of an OFS shell's further physical functions."""
+        if not self.ofs:
+            return {}
+        slot = self.address.partition('.')[0]
+        own = (self.vendor, self.device)
+        ids = {1: own, 2: own, 3: ('1af4', '1000'), 4: own}
+        return {f'{slot}.{number}': pair for number, pair in ids.items()}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -153,6 +173,11 @@ class Scenario:
         cards = [dataclasses.asdict(card) for card in self.cards]
         text: str = yaml.safe_dump({'cards': cards}, sort_keys=False)
         return text
+
+
+def is_address(text: str) -> bool:
+    """Whether *text* is the address of a function that a bus can have."""
+    return bool(_ADDRESS.fullmatch(text))
 
 
 def load(path: pathlib.Path) -> list[Scenario]:
@@ -277,11 +302,21 @@ def _card(where: str, item: Any) -> Card:
     card = Card(**members)
     if (card.region_id is None) != (defaults['region_id'] is None):
         raise ScenarioError(f'{where}.region_id: is not for this family')
+    _check_functions(where, card)
+    return card
+
+
+def _check_functions(where: str, card: Card) -> None:
+    for name, wrong in {
+        'ofs': card.kind != 'dfl' or card.address[-2:] != '.0',
+        'old_names': card.kind != 'dfl' or card.ofs,
+    }.items():
+        if getattr(card, name) and wrong:
+            raise ScenarioError(f'{where}.{name}: not for such a card')
     if card.vfs and card.vfs < card.ports:
         raise ScenarioError(f'{where}.vfs: fewer than ports')
-    if any(not _ADDRESS.fullmatch(vf) for vf in card.vf_addresses):
+    if not all(map(is_address, card.vf_addresses)):
         raise ScenarioError(f'{where}.vfs: end beyond the last PCI bus')
-    return card
 
 
 _TEXTS: Mapping[str, re.Pattern[str]] = {
@@ -302,19 +337,21 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     'numa_node': (-1, 1023),
     'ports': (1, 4),
     'vfs': (0, 64),
+    'total_vfs': (0, 64),
     'vf_offset': (1, 4096),
     'vf_stride': (1, 256),
     'program_fixed': (0, 3600),
     'program_rate': (1, 1e12),
     'memory': (16, 1 << 30),
 }
+_SWITCHES = ('management', 'ofs', 'old_names')
 _FRACTIONS = ('program_fixed', 'program_rate')
 
 
 def _good(name: str, value: Any) -> bool:
     if value is None:
         return name in ('serial', 'region_id', 'function_id', 'user_device')
-    if name == 'management':
+    if name in _SWITCHES:
         return isinstance(value, bool)
     if name == 'faults':
         return _good_faults(value)
@@ -347,7 +384,11 @@ def _distinct(cards: tuple[Card, ...]) -> None:
             )
         if int(bus, 16) == 0:
             raise ScenarioError(f'{card.address}: bus 00 has the bridges')
-        for address in {card.address, *card.guest_addresses}:
+        for address in {
+            card.address,
+            *card.guest_addresses,
+            *card.other_pfs,
+        }:
             if address in seen:
                 raise ScenarioError(f'{address}: two functions have it')
             seen.add(address)

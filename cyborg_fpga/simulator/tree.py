@@ -12,6 +12,7 @@ import itertools
 import os
 import pathlib
 import shutil
+from collections.abc import Mapping
 
 from cyborg_fpga.simulator import scenario
 
@@ -36,10 +37,33 @@ class Node:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Knob:
-    """What writing an attribute does, and to which function."""
+    """What writing an attribute does, and to which function.
+
+    :ivar function: '' where what is written names it.
+    :ivar driver: Whose attribute it is, where it is a driver's.
+    """
 
     action: str
     function: str
+    driver: str = ''
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Layout:
+    """Which functions a card has now, and who has what.
+
+    :ivar vf_ports: The port behind each VF.
+    :ivar linked: Whether the PF's links name its VFs.
+    :ivar ports: With the PF; *bare* are those without a driver.
+    :ivar drivers: By function, where it is not the card's; '' is none.
+    """
+
+    vf_ports: tuple[int, ...] = ()
+    linked: bool = True
+    ports: frozenset[int] = frozenset()
+    bare: frozenset[int] = frozenset()
+    drivers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    overrides: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 class Numbers:
@@ -50,15 +74,19 @@ class Numbers:
         self.fme = itertools.count()
         self.port = itertools.count()
         self.bridge = itertools.count()
+        self.group = itertools.count()
 
 
 class CardTree(abc.ABC):
-    """One card's part of the tree.
+    """One card's part of the tree; thread-safe only for readers of files.
 
     :ivar nodes: The card's device nodes by name.
     :ivar knobs: Attributes that can be written, by their real path below
         the root.
     """
+
+    #: The kernel's driver of its functions.
+    driver = ''
 
     def __init__(
         self,
@@ -81,6 +109,7 @@ class CardTree(abc.ABC):
         self._write()
         self._dev.mkdir(exist_ok=True)
         for name in self.nodes:
+            (self._dev / name).parent.mkdir(exist_ok=True)
             (self._dev / name).touch()
         for link, target in self._doors:
             self._link(link, target)
@@ -91,17 +120,24 @@ class CardTree(abc.ABC):
 
     def remove(self) -> None:
         """Take the card off the bus."""
-        homes = self._homes()
-        for link, _ in self._doors:
+        for link, _ in reversed(self._doors):
             link.unlink(missing_ok=True)
         for name in self.nodes:
             (self._dev / name).unlink(missing_ok=True)
-        names = {home.name for home in homes}
-        for link in self._root.glob('class/*/*'):
-            if names & set(os.readlink(link).split('/')):
-                link.unlink()
-        for home in homes:
-            shutil.rmtree(home, ignore_errors=True)
+        for home in self._homes():
+            self._erase(home)
+
+    def arrange(self, layout: Layout) -> None:
+        """Show *layout* from now on."""
+        return
+
+    def functions(self) -> list[str]:
+        """Addresses of all that the card has on the bus now."""
+        return []
+
+    def vfio_node(self, function: str) -> pathlib.Path | None:
+        """What a guest that has *function* has open; None: nothing yet."""
+        return None
 
     # What a kind of card does not have, it does not show.
 
@@ -138,11 +174,23 @@ class CardTree(abc.ABC):
     def _entrances(self) -> list[tuple[pathlib.Path, pathlib.Path]]:
         """Links, with their targets, by which the card is found."""
 
-    def _knob(self, path: pathlib.Path, action: str, function: str) -> None:
-        """Make an attribute that can be written and not be read."""
-        self._set(path, marker(errno.EACCES))
-        name = str(path.relative_to(self._root))
-        self.knobs[name] = Knob(action, function)
+    def _knob(
+        self, path: pathlib.Path, knob: Knob, text: str | None = None
+    ) -> None:
+        """Make an attribute that can be written.
+
+        :param text: None: it cannot be read.
+        """
+        self._set(path, marker(errno.EACCES) if text is None else text)
+        self.knobs[str(path.relative_to(self._root))] = knob
+
+    def _erase(self, path: pathlib.Path) -> None:
+        """Remove a directory of ours and what leads into it."""
+        below = set(path.relative_to(self._root).parts)
+        for link in self._root.glob('class/*/*'):
+            if below <= set(os.readlink(link).split('/')):
+                link.unlink()
+        shutil.rmtree(path, ignore_errors=True)
 
     def _class(self, name: str, path: pathlib.Path) -> None:
         self._link(self._root / 'class' / name / path.name, path)
@@ -278,17 +326,3 @@ class PlainTree(PciTree):
 def marker(number: int) -> str:
     """What an attribute holds whose reading ends with errno *number*."""
     return f'{_ERRNO.decode()}{number}'
-
-
-def _config(card: scenario.Card, device: str) -> bytes:
-    """PCI configuration space with ids and, if set, the serial number."""
-    config = bytearray(4096)
-    config[0:2] = bytes.fromhex(card.vendor)[::-1]
-    config[2:4] = bytes.fromhex(device)[::-1]
-    config[8:12] = bytes.fromhex('01000012')
-    config[0x2C:0x2E] = bytes.fromhex(card.vendor)[::-1]
-    config[0x2E:0x30] = bytes.fromhex(card.subsystem_device)[::-1]
-    if card.serial:
-        config[0x100:0x104] = (0x0003 | 1 << 16).to_bytes(4, 'little')
-        config[0x104:0x10C] = bytes.fromhex(card.serial)[::-1]
-    return bytes(config)

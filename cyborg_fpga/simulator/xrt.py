@@ -14,6 +14,7 @@ import struct
 import uuid
 
 from cyborg_fpga.simulator import payload
+from cyborg_fpga.simulator import pci_tree
 from cyborg_fpga.simulator import scenario
 from cyborg_fpga.simulator import tree
 
@@ -29,7 +30,7 @@ class _Damaged(payload.BadImage):
     number = errno.EINVAL
 
 
-class XrtTree(tree.PciTree):
+class XrtTree(pci_tree.PciTree):
     """Two functions, or in a guest only the user's."""
 
     def show_function(self, port: int, value: str | int) -> None:
@@ -65,7 +66,8 @@ class XrtTree(tree.PciTree):
 
     def _driver_of(self, function: str) -> str:
         user = function == self._card.guest_addresses[0]
-        return 'xocl' if user else 'xclmgmt'
+        own = 'xocl' if user else 'xclmgmt'
+        return self._layout.drivers.get(function, own)
 
     def _write_virtual(self) -> None:
         for function in self._functions():

@@ -83,9 +83,9 @@ class ZynqTree(tree.CardTree):
         self._set(manager / 'name', f'Xilinx {model} FPGA Manager')
         # This manager has no status of its own.
         self._set(manager / 'status', tree.marker(errno.ENOENT))
-        self._knob(manager / 'firmware', 'firmware', self._card.address)
-        self._knob(manager / 'flags', 'flags', self._card.address)
-        self._set(manager / 'flags', '0')
+        chip = self._card.address
+        self._knob(manager / 'firmware', tree.Knob('firmware', chip))
+        self._knob(manager / 'flags', tree.Knob('flags', chip), '0')
         self._link(manager / 'device', self._home)
 
     def _homes(self) -> list[pathlib.Path]:
