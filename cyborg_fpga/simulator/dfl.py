@@ -83,7 +83,67 @@ class DflTree(pci_tree.PciTree):
             self._set(self._manager / 'status', status)
 
     def show_errors(self, value: int) -> None:
-        self._set(self._engine / 'errors/fme_errors', f'{value:#x}')
+        if self._bound(self._card.address):
+            self._set(self._engine / 'errors/fme_errors', f'{value:#x}')
+
+    def arrange(self, layout: tree.Layout) -> None:
+        before = set(self._places())
+        super().arrange(layout)
+        gone = before - set(self._places())
+        for place in gone:
+            self._erase(self._port_path(place))
+        # A port that has lost its driver keeps its directory.
+        if gone and self.present():
+            self.build()
+
+    def _functions(self) -> dict[str, str]:
+        first, *virtual = super()._functions().items()
+        others = {f: pair[1] for f, pair in self._card.other_pfs.items()}
+        return dict([first, *others.items(), *virtual])
+
+    def _vendor_of(self, function: str) -> str:
+        vendor, _ = self._card.other_pfs.get(function, (self._card.vendor, ''))
+        return vendor
+
+    def _driver_of(self, function: str) -> str:
+        if self._vendor_of(function) != self._card.vendor:
+            return 'virtio-pci'
+        return super()._driver_of(function)
+
+    def _bound(self, function: str) -> bool:
+        return self._driver_of(function) == self.driver
+
+    def _unbound(self, function: str, driver: str) -> None:
+        super()._unbound(function, driver)
+        if driver == self.driver:
+            self._erase(self._pci(function) / self.base.partition('/')[0])
+
+    def _nodes(self) -> dict[str, tree.Node]:
+        card, found = self._card, super()._nodes()
+        if self._bound(card.address):
+            name = f'{self.fme}.{self._fme}'
+            found[name] = tree.Node('fme', card.address)
+        for place in self._places():
+            if not place.bare:
+                name = f'{self.port}.{place.number}'
+                found[name] = tree.Node('port', place.function, place.port)
+        return found
+
+    def _places(self) -> Iterator[Place]:
+        card, layout = self._card, self._layout
+        if self._bound(card.address):
+            for port in sorted(layout.ports | layout.bare):
+                number = self._pf_ports[port]
+                bare = port in layout.bare
+                yield Place(card.address, port, self._region, number, bare)
+        # A port that was released is gone from the PF; each VF has a region
+        # of its own to hold it.
+        vfs = card.vf_addresses_of(len(layout.vf_ports))
+        for function, port, numbers in zip(
+            vfs, layout.vf_ports, self._vf_regions, strict=False
+        ):
+            if self._bound(function):
+                yield Place(function, port, *numbers)
 
     def _port_path(self, place: Place) -> pathlib.Path:
         base = self._region_path(place.function, place.region)
@@ -146,6 +206,9 @@ class DflTree(pci_tree.PciTree):
         if place.function != self._card.address:
             self._write_region(place.function, place.region)
         path = self._port_path(place)
+        if place.bare:
+            self._set(path / 'uevent', 'MODALIAS=platform:dfl-port')
+            return
         for name, text in {
             'dev': f'238:{128 + place.number}',
             'id': str(place.port),
@@ -164,6 +227,3 @@ class DflTree(pci_tree.PciTree):
         # Nothing but the regions of an engine has such an id.
         self._set(path / 'compat_id', tree.marker(errno.ENOENT))
         self._class(self.classes[0], path)
-        if place.bare:
-            self._set(path / 'uevent', 'MODALIAS=platform:dfl-port')
-            return

@@ -26,12 +26,46 @@ FAMILIES: dict[str, dict[str, Any]] = {
         'subsystem_device': '1771',
         'region_id': 'ce3139c959cf528ca27751c50829797a',
     },
+    # The same card as its shell of the Open FPGA Stack shows it.
+    'N6000': {
+        'kind': 'dfl',
+        'device': 'bcce',
+        'vf_device': 'bccf',
+        'subsystem_device': '1770',
+        'region_id': 'ce3139c959cf528ca27751c50829797a',
+        'ofs': True,
+        'total_vfs': 3,
+        'vf_offset': 5,
+        'vf_stride': 1,
+    },
+    'PAC_N3000': {
+        'kind': 'dfl',
+        'device': '0b30',
+        'vf_device': '0b31',
+        'region_id': 'a5d72a3cc8b04939912cf715e5dc10ca',
+    },
+    # Nobody has published the region ids of these two.
+    'N5010': {
+        'kind': 'dfl',
+        'vendor': '1c2c',
+        'device': '1000',
+        'vf_device': '1000',
+        'region_id': '5010' * 8,
+    },
+    'F5': {
+        'kind': 'dfl',
+        'vendor': '1ded',
+        'device': '8103',
+        'vf_device': '8103',
+        'region_id': 'f5' * 16,
+    },
     # Any SR-IOV card: nothing but PCI is known of it.
     'SRIOV': {
         'kind': 'pci',
         'vendor': '1172',
         'device': 'e001',
         'vf_device': 'e002',
+        'total_vfs': 8,
         'region_id': None,
     },
     # Two functions: the one for management and, in its slot, the user's.
@@ -55,4 +89,3 @@ FAMILIES: dict[str, dict[str, Any]] = {
     'ZYNQ7000': {'kind': 'zynq', 'region_id': None, 'idcode': '03727093'},
     'ZYNQMP': {'kind': 'zynq', 'region_id': None, 'idcode': '04738093'},
 }
-        'total_vfs': 8,
