@@ -29,7 +29,6 @@ class Kind(NamedTuple):
     decode: Callable[[bytes, scenario.Card], str]
 
 
-def _region_image(image: bytes, card: scenario.Card) -> str:
 def _dfl_tree(
     directory: pathlib.Path, card: scenario.Card, numbers: tree.Numbers
 ) -> tree.CardTree:
@@ -37,6 +36,7 @@ def _dfl_tree(
     return kind(directory, card, numbers)
 
 
+def _region_image(image: bytes, card: scenario.Card) -> str:
     return payload.parse(image, card.region_id or '').function_id
 
 
