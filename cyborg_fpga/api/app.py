@@ -3,7 +3,6 @@
 from typing import Any
 
 import oslo_messaging as messaging
-import pecan
 from oslo_config import cfg
 from oslo_middleware import cors
 from oslo_middleware import http_proxy_to_wsgi
@@ -31,15 +30,11 @@ def make_app(conf: cfg.ConfigOpts, transport: messaging.Transport) -> Any:
         ),
         policy=policy.Policy(conf),
     )
-    app: Any = pecan.make_app(
-        routes.Root(routes.table(services)),
-        use_context_locals=False,
-        # Host names have dots.
-        guess_content_type_from_ext=False,
-        request_cls=routes.Request,
-    )
+    app: Any = routes.Root(routes.table(services))
     app = auth.protect(app, conf)
-    app = sizelimit.SizeLimit(app, conf.api.max_body_bytes)
+    app = sizelimit.SizeLimit(
+        app, conf.api.max_body_bytes, {'run': conf.api.max_function_bytes}
+    )
     app = faults.Barrier(app)
     app = request_id.RequestId(app, conf)
     app = http_proxy_to_wsgi.HTTPProxyToWSGI(app, conf)

@@ -48,8 +48,6 @@ class Barrier:
             global_request_id=environ.get('openstack.global_request_id'),
         )
         try:
-            # Pecan answers a path that is not UTF-8 in its own way.
-            req.path_info.encode()
             response = req.get_response(self._app)
         except Exception as exc:
             response = _response(_known(req, exc))

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import jsonschema
-import pecan
 import webob
 from oslo_config import cfg
 from oslo_serialization import jsonutils
@@ -56,7 +55,8 @@ class Call:
 
     :ivar minor: Microversion 2.*minor*.
     :ivar query: Checked parameters; uuids in canonical form.
-    :ivar body: Checked body; None where the route takes none.
+    :ivar body: Checked body; None where the route takes none; as it is
+        where that takes :data:`parts.BYTES`.
     :ivar base_url: Of links; without a slash at its end.
     :ivar path_url: Of this very resource, without the query.
     """
@@ -165,16 +165,15 @@ def expose(
     def decorate(func: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(func)
         def wrapper(
-            self: Controller, req: Any, resp: Any, *path: str
+            self: Controller, req: webob.Request, *path: str
         ) -> webob.Response:
-            call = _read(webob.Request(req.environ), spec, self.services)
+            call = _read(req, spec, self.services)
             result = func(self, call, *path)
             if not isinstance(result, Answer):
                 result = Answer(status=spec.status, data=result)
             return _response(result)
 
         wrapper.spec = spec  # type: ignore[attr-defined]
-        pecan.expose(content_type='application/json')(wrapper)
         return wrapper
 
     return decorate
@@ -248,6 +247,8 @@ def _query(req: webob.Request, spec: Spec) -> dict[str, str]:
 
 def _body(req: webob.Request, versions: parts.Versions, minor: int) -> Any:
     raw = req.body
+    if versions is parts.BYTES:
+        return raw
     if not raw:
         # Only a schema without required members agrees with this.
         return _check({}, current(versions, minor))
@@ -307,6 +308,12 @@ def _response(answer: Answer) -> webob.Response:
     if answer.data is None:
         response = webob.Response(status=answer.status)
         response.content_type = None
+    elif isinstance(answer.data, bytes):
+        response = webob.Response(
+            answer.data,
+            status=answer.status,
+            content_type='application/octet-stream',
+        )
     else:
         response = webob.Response(
             jsonutils.dump_as_bytes(answer.data),

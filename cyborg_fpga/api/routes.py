@@ -9,8 +9,8 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
 
-import pecan
-import webob.multidict
+import webob
+from pecan import core
 
 from cyborg_fpga import errors
 from cyborg_fpga.api import handler
@@ -81,6 +81,7 @@ def _cyborg(services: handler.Services) -> Routes:
 def _ours(services: handler.Services) -> Routes:
     b = bitstreams.Bitstreams(services)
     c = claims.Claims(services)
+    d = deployables.Deployables(services)
     h = hosts.Hosts(services)
     o = operations.Operations(services)
     return {
@@ -89,6 +90,7 @@ def _ours(services: handler.Services) -> Routes:
         '/v2/claims': {'GET': c.index, 'POST': c.create},
         '/v2/claims/{uuid}': {'GET': c.show, 'DELETE': c.delete},
         '/v2/claims/{uuid}/program': {'POST': c.program, 'PATCH': c.program},
+        '/v2/deployables/{uuid}/run': {'POST': d.run},
         '/v2/hosts': {'GET': h.index},
         '/v2/hosts/{name}': {'GET': h.show, 'PATCH': h.update},
         '/v2/hosts/{name}/disable': {'POST': h.disable},
@@ -100,30 +102,30 @@ def _ours(services: handler.Services) -> Routes:
     }
 
 
-class Request(pecan.Request):
-    """A request whose body and query Pecan takes for empty.
+class Root(core.ExplicitPecan):
+    """Pecan, with the table in the place of its dispatch.
 
-    It would read both to fill a method's arguments from them; ours are read
-    once, by :mod:`handler`, and nothing in them picks a method.
+    That would ask for every request what a method takes, which costs more
+    than all else that Pecan does.
     """
 
-    GET = params = webob.multidict.NoVars()
-    json: Mapping[str, Any] = {}
-
-
-class Root:
-    """Pecan's root object: looks a request up in the table."""
-
     def __init__(self, routes: Routes) -> None:
+        # Pecan's requests answer by themselves what is not UTF-8.
+        super().__init__(None, request_cls=webob.Request)
         self._routes = [(_segments(url), m) for url, m in routes.items()]
 
-    @pecan.expose()
-    def _route(self, args: list[str], request: Any) -> Any:
-        # What a client accepts is not asked: we only have JSON.
-        request.pecan['content_type'] = 'application/json'
+    def find_controller(self, state: Any) -> tuple[Any, list[Any], Any]:
+        request = state.request
+        args = request.path_info.split('/')[1:]
         if any(args):
             versions.negotiate(request)
-        return self.find(args, request.method)
+        method, values = self.find(args, request.method)
+        return method, [request, *values], {}
+
+    def invoke_controller(
+        self, controller: Any, args: Any, kwargs: Any, state: Any
+    ) -> None:
+        state.response = controller(*args)
 
     def find(self, args: list[str], method: str) -> Any:
         """The controller's method for a URL's parts, and its arguments.
