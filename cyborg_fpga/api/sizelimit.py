@@ -1,29 +1,38 @@
 """Refuse request bodies that are too large, before they are read."""
 
 from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 from cyborg_fpga import errors
 
 
 class SizeLimit:
-    """oslo.middleware's limiter with our error document."""
+    """oslo.middleware's limiter with our error document.
 
-    def __init__(self, app: Any, limit: int) -> None:
+    :param others: Limits of URLs whose last part is such a word.
+    """
+
+    def __init__(
+        self, app: Any, limit: int, others: Mapping[str, int]
+    ) -> None:
         self._app = app
         self._limit = limit
+        self._others = others
 
     def __call__(self, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
+        path = environ.get('PATH_INFO', '').rstrip('/')
+        limit = self._others.get(path.rpartition('/')[2], self._limit)
         length = environ.get('CONTENT_LENGTH') or ''
         if not length:
             # A chunked body does not say beforehand how long it is.
             stream = environ['wsgi.input']
-            environ['wsgi.input'] = _Reader(stream, self._limit)
+            environ['wsgi.input'] = _Reader(stream, limit)
             environ['webob.is_body_seekable'] = False
         elif not (length.isascii() and length.isdecimal()):
             raise errors.InvalidInput(reason='Content-Length is no number')
-        elif int(length[:20]) > self._limit:
-            raise errors.TooLarge(limit=self._limit)
+        elif int(length[:20]) > limit:
+            raise errors.TooLarge(limit=limit)
         answer: Iterable[bytes] = self._app(environ, start)
         return answer
 

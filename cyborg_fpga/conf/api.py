@@ -54,6 +54,15 @@ request.
         help='Largest request body; larger ones are answered 413.',
     ),
     cfg.IntOpt(
+        'max_function_bytes',
+        default=1048576,
+        min=1024,
+        help="""
+Largest request body that a function of a simulated card is given. It goes
+through the message queue, to the conductor and to the agent.
+""",
+    ),
+    cfg.IntOpt(
         'conductor_timeout',
         default=30,
         min=1,
