@@ -17,6 +17,7 @@
     |   +-- NoCapacity
     |   +-- NoAllocation            an instance that Placement knows nothing of
     |   +-- HostUnavailable
+    |   +-- CannotRun               a function that gives no answer here
     |   +-- StaleFence
     |   +-- StaleReport
     +-- BitstreamUnusable           409
@@ -154,6 +155,11 @@ class NoAllocation(Conflict):
 class HostUnavailable(Conflict):
     code = 'fpga.host_unavailable'
     template = 'Host {hostname} is {state}.'
+
+
+class CannotRun(Conflict):
+    code = 'fpga.function.cannot_run'
+    template = 'The function at {address} cannot be run: {reason}.'
 
 
 class StaleFence(Conflict):

@@ -127,6 +127,32 @@ def build(
     )
 
 
+def comment(data: bytes) -> str:
+    """What the comment says; '' where there is none.
+
+    No CRC covers it.
+    """
+    start = _start(data)
+    if start is None or not data.startswith(_COMMENT):
+        return ''
+    end = start - len(_PREAMBLE) - len(_COMMENT_END)
+    text = data[len(_COMMENT) : end].rstrip(b'\0')
+    return text.decode('ascii', 'replace')
+
+
+def with_comment(data: bytes, text: str) -> bytes:
+    """*data*, a whole file, with this comment instead of its own.
+
+    :param text: Printable ASCII.
+    :raises errors.BadBitstream: It is no such file.
+    """
+    start = _start(data)
+    if start is None:
+        raise source.bad('the iCE40 preamble is missing')
+    head = _COMMENT + text.encode('ascii') + b'\0' + _COMMENT_END
+    return head + data[start - len(_PREAMBLE) :]
+
+
 def _start(head: bytes) -> int | None:
     """Where the commands begin."""
     at = 0

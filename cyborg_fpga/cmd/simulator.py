@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import hashlib
 import json
 import os
 import pathlib
@@ -11,13 +12,17 @@ import sys
 import threading
 from typing import Any
 
+from cyborg_fpga.bitstream import gbs
 from cyborg_fpga.simulator import client
 from cyborg_fpga.simulator import families
 from cyborg_fpga.simulator import faults
+from cyborg_fpga.simulator import models
 from cyborg_fpga.simulator import samples
 from cyborg_fpga.simulator import scenario
 from cyborg_fpga.simulator import server
+from cyborg_fpga.simulator import synthesis
 from cyborg_fpga.simulator import vendor_tools
+from cyborg_fpga.simulator import virtual
 
 _PARENT_POLL_SECONDS = 1.0
 
@@ -77,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     clear.set_defaults(run=_clear)
     _add_tool(commands)
     _add_bitstream(commands)
+    _add_build(commands)
     return parser
 
 
@@ -117,6 +123,31 @@ def _add_bitstream(commands: Any) -> None:
         '--size', type=int, default=4_000_000, help='bytes of its body'
     )
     bitstream.set_defaults(run=_bitstream)
+
+
+def _add_build(commands: Any) -> None:
+    build = commands.add_parser(
+        'build',
+        help='make a file for virtual FPGAs of the Verilog source of a '
+        'function, with yosys, nextpnr and icepack; prints its function id',
+    )
+    build.add_argument('source', type=pathlib.Path)
+    build.add_argument('file', type=pathlib.Path)
+    build.add_argument(
+        '--directory',
+        type=pathlib.Path,
+        action='append',
+        default=[],
+        help='of a simulated host that is to run it: gets the source; may be '
+        'given for several',
+    )
+    build.add_argument(
+        '--function',
+        type=_id,
+        metavar='HEX',
+        help='32 hex digits; default: made of the source',
+    )
+    build.set_defaults(run=_build)
 
 
 def _id(text: str) -> str:
@@ -177,6 +208,21 @@ def _bitstream(arguments: argparse.Namespace) -> int:
     else:
         data = samples.sample_gbs(arguments.region, function, size=size)
     arguments.file.write_bytes(data)
+    return 0
+
+
+def _build(arguments: argparse.Namespace) -> int:
+    source = arguments.source.read_bytes()
+    function = arguments.function or hashlib.sha256(source).hexdigest()[:32]
+    made = synthesis.bitstream(arguments.source)
+    image = virtual.image(made, virtual.REGION, function)
+    for directory in arguments.directory:
+        models.keep(directory, image, source)
+    name = arguments.source.stem
+    arguments.file.write_bytes(
+        gbs.build(virtual.REGION, function, image, name=name)
+    )
+    print(function)
     return 0
 
 

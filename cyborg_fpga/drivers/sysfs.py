@@ -19,6 +19,8 @@ import tempfile
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from cyborg_fpga import errors
+
 #: In a tool's arguments: where the image is, and where to write a report.
 IMAGE, REPORT = '{image}', '{report}'
 #: Where vendors install their tools.
@@ -206,6 +208,21 @@ class Sysfs:
             ended.returncode,
             ended.stdout[-_OUTPUT_LIMIT:].decode(errors='replace'),
             text[:_REPORT_LIMIT].decode(errors='replace'),
+        )
+
+    def run_function(self, address: str, data: bytes) -> bytes:
+        """What the function behind *address* answers to *data*.
+
+        Of simulated cards only; the first time it takes a minute.
+
+        :param address: A PCI function that a guest could be given.
+        :raises errors.CannotRun: The card is a real one, has no such
+            function, or that gives no answer.
+        """
+        raise errors.CannotRun(
+            address=address,
+            reason='its card is a real one, which computes only for who has '
+            'its PCI function',
         )
 
     def ioctl(

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cyborg_fpga.drivers import sysfs
+from cyborg_fpga.simulator import client
 from cyborg_fpga.simulator import tree
 from cyborg_fpga.simulator import vendor_tools
 from cyborg_fpga.simulator import wire
@@ -64,6 +65,9 @@ class SimulatedSysfs(sysfs.Sysfs):
             ended = self._ask({'op': 'tool', 'argv': argv}, b'', seconds)
             text = report.read_text() if report.exists() else ''
         return sysfs.Ended(ended['code'], ended['output'], text)
+
+    def run_function(self, address: str, data: bytes) -> bytes:
+        return client.Simulator(self._directory).run(address, data)
 
     def _call(self, node: str, request: int, arg: bytes) -> None:
         self._ask({'op': 'ioctl', 'node': node, 'request': request}, arg)

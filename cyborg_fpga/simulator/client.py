@@ -7,6 +7,7 @@ import os
 import pathlib
 from typing import Any
 
+from cyborg_fpga import errors
 from cyborg_fpga.simulator import wire
 
 
@@ -40,6 +41,21 @@ class Simulator:
             }
         )
         return data
+
+    def run(self, address: str, data: bytes) -> bytes:
+        """What the function behind *address* answers to *data*.
+
+        :raises errors.CannotRun: It gives no answer.
+        """
+        header = {'op': 'run', 'address': address}
+        try:
+            found, answer = self._ask(header, data)
+        except (EOFError, OSError) as exc:
+            reason = str(getattr(exc, 'strerror', None) or exc)
+            raise errors.CannotRun(address=address, reason=reason) from exc
+        if 'refused' in found:
+            raise errors.CannotRun(address=address, reason=found['refused'])
+        return answer
 
     def cards(self) -> list[dict[str, Any]]:
         """Every card: address, family, region_id, functions, manager, ports

@@ -59,6 +59,14 @@ FAMILIES: dict[str, dict[str, Any]] = {
         'vf_device': '8103',
         'region_id': 'f5' * 16,
     },
+    # Its regions compute what they are loaded with, see virtual.py.
+    'VIRTUAL': {
+        'kind': 'dfl',
+        'device': 'bcce',
+        'vf_device': 'bccf',
+        'subsystem_device': '1ce4',
+        'region_id': '6d5e0a3c1ce44b8a9f0c2d7e8a41b6f3',
+    },
     # Any SR-IOV card: nothing but PCI is known of it.
     'SRIOV': {
         'kind': 'pci',

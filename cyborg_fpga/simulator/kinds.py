@@ -16,6 +16,7 @@ from cyborg_fpga.simulator import payload
 from cyborg_fpga.simulator import pci_tree
 from cyborg_fpga.simulator import scenario
 from cyborg_fpga.simulator import tree
+from cyborg_fpga.simulator import virtual
 from cyborg_fpga.simulator import xrt
 from cyborg_fpga.simulator import zynq
 
@@ -37,6 +38,8 @@ def _dfl_tree(
 
 
 def _region_image(image: bytes, card: scenario.Card) -> str:
+    if card.family == virtual.FAMILY:
+        return virtual.decode(image, card)
     return payload.parse(image, card.region_id or '').function_id
 
 

@@ -9,6 +9,7 @@ from cyborg_fpga.bitstream import xilinx_bit
 from cyborg_fpga.simulator import aws
 from cyborg_fpga.simulator import families
 from cyborg_fpga.simulator import payload
+from cyborg_fpga.simulator import virtual
 from cyborg_fpga.simulator import zynq
 
 BLANK = '0' * 32
@@ -25,8 +26,12 @@ def sample_gbs(
 
     The same arguments make the same bytes.
 
-    :param size: Bytes of the raw image's body.
+    :param size: Bytes of the raw image's body; those of a virtual FPGA are
+        all of one size.
     """
+    if region_id == virtual.REGION:
+        raw = virtual.sample(region_id, function_id)
+        return gbs.build(region_id, function_id, raw, name=name)
     seed = f'{region_id}/{function_id}/{name}'.encode()
     body = hashlib.shake_128(seed).digest(size)
     raw = payload.build(region_id, function_id, body)

@@ -17,6 +17,7 @@ from cyborg_fpga.simulator import cards
 from cyborg_fpga.simulator import ioctls
 from cyborg_fpga.simulator import kinds
 from cyborg_fpga.simulator import knobs
+from cyborg_fpga.simulator import models
 from cyborg_fpga.simulator import samples
 from cyborg_fpga.simulator import scenario
 from cyborg_fpga.simulator import tree
@@ -74,6 +75,7 @@ class Host:
         self._cards: dict[str, cards.Card] = {}
         self._listener: socket.socket | None = None
         self._lock: int | None = None
+        self._models = models.Models(directory)
 
     def start(self) -> None:
         """Return once drivers can use the cards.
@@ -249,6 +251,16 @@ class Host:
             address, header['offset'], header['length']
         )
 
+    def _run(
+        self, sock: socket.socket, header: dict[str, Any], blob: bytes
+    ) -> tuple[Any, bytes]:
+        address = header['address']
+        card = self._function(address)
+        try:
+            return {}, self._models.answer(card, address, blob)
+        except models.CannotRun as exc:
+            return {'refused': str(exc)}, b''
+
     def _show(
         self, sock: socket.socket, header: dict[str, Any], blob: bytes
     ) -> tuple[Any, bytes]:
@@ -298,6 +310,7 @@ _OPERATIONS: dict[str, _Operation] = {
     'tool': Host._tool,
     'memory-write': Host._write_memory,
     'memory-read': Host._read_memory,
+    'run': Host._run,
     'cards': Host._show,
     'fault': Host._fault,
     'clear': Host._clear,
