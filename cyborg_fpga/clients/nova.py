@@ -1,4 +1,4 @@
-"""Nova as we use it: the events that its servers wait for."""
+"""Nova as we use it: what its servers wait for, and whether they are there."""
 
 import dataclasses
 import http
@@ -12,7 +12,8 @@ from cyborg_fpga.clients import session
 
 LOG = logging.getLogger(__name__)
 
-#: The first that knows the event.
+#: The first that knows the event. It also shows servers of cells that are
+#: down, without which they would be taken for gone.
 MICROVERSION = '2.82'
 
 _EVENT = 'accelerator-request-bound'
@@ -54,6 +55,26 @@ class Nova:
             raise self._service.unavailable(_refusal(response))
         else:
             _note(response)
+
+    def has_server(self, uuid: str) -> bool:
+        """Whether a server is there, in whatever state.
+
+        :raises errors.ServiceUnavailable: It cannot be told; also where
+            Nova shows us the servers of our own project alone.
+        """
+        # To others than administrators every server of others is unknown.
+        shown = self._get('/servers?all_tenants=true&limit=1')
+        if not shown.ok:
+            raise self._service.unavailable(_refusal(shown))
+        found = self._get(f'/servers/{uuid}')
+        if found.ok:
+            return True
+        if found.status_code == http.HTTPStatus.NOT_FOUND:
+            return False
+        raise self._service.unavailable(_refusal(found))
+
+    def _get(self, path: str) -> requests.Response:
+        return self._service.request('GET', path, headers=_HEADERS)
 
 
 def _event(event: Bound) -> dict[str, str]:

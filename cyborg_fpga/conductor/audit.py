@@ -13,7 +13,9 @@ from oslo_log import log as logging
 
 from cyborg_fpga import context
 from cyborg_fpga import errors
+from cyborg_fpga.clients import nova
 from cyborg_fpga.clients import placement
+from cyborg_fpga.conductor import arqs
 from cyborg_fpga.conductor import inventory
 from cyborg_fpga.conductor import providers
 from cyborg_fpga.db import audits
@@ -35,27 +37,37 @@ class _Findings:
     :ivar strays: Allocations of claims that do not exist, by consumer.
     :ivar bare: Ready claims without one.
     :ivar wrong: Ready claims that hold something else than they should.
+    :ivar empty: Instances that have bound requests, and hold nothing of
+        their providers.
     """
 
     strays: frozenset[str]
     bare: frozenset[str]
     wrong: frozenset[str]
+    empty: frozenset[str]
 
     def __bool__(self) -> bool:
-        return bool(self.strays or self.bare or self.wrong)
+        return bool(self.strays or self.bare or self.wrong or self.empty)
 
 
 class Audit:
     """Looks at every host twice, and mends what both looks found.
 
-    Nothing but allocations of our own consumer type is ever deleted.
+    Nothing but allocations of our own consumer type is ever deleted, and
+    accelerator requests of servers that neither Placement nor Nova knows.
     """
 
     def __init__(
-        self, client: placement.Placement, stock: inventory.Inventory
+        self,
+        client: placement.Placement,
+        computes: nova.Nova,
+        stock: inventory.Inventory,
+        requests: arqs.Arqs,
     ) -> None:
         self._placement = client
+        self._nova = computes
         self._inventory = stock
+        self._arqs = requests
 
     def run(
         self, ctx: context.RequestContext, ending: threading.Event
@@ -89,6 +101,7 @@ class Audit:
         # After the allocations: a claim's row is there before its allocation.
         entitled = audits.entitled(ctx, held)
         ready = audits.ready(ctx, hostname)
+        bound = audits.bound(ctx, hostname)
         return _Findings(
             strays=frozenset(
                 consumer
@@ -100,6 +113,11 @@ class Audit:
                 uuid
                 for uuid in ready.keys() & held.keys()
                 if ready[uuid] != held[uuid]
+            ),
+            empty=frozenset(
+                instance
+                for instance, rp_uuids in bound.items()
+                if rp_uuids.isdisjoint(held.get(instance, ()))
             ),
         )
 
@@ -147,6 +165,34 @@ class Audit:
                 uuid,
                 hostname,
             )
+        for instance in sorted(before.empty & now.empty):
+            self._end(ctx, hostname, instance)
+
+    def _end(
+        self, ctx: context.RequestContext, hostname: str, instance: str
+    ) -> None:
+        """Delete the requests of an instance, if Nova has none of it.
+
+        Nova deletes them before it lets go of the allocation; where it
+        could not ask us to, it does not ask again.
+        """
+        if self._placement.allocations(instance).resources:
+            # It moves, or somebody changed what it holds.
+            return
+        if self._nova.has_server(instance):
+            LOG.error(
+                'Server %s on %s has lost its allocation, and Placement may '
+                'give its cards to others',
+                instance,
+                hostname,
+            )
+            return
+        LOG.warning(
+            'Server %s is gone and had accelerator requests on %s: deleted',
+            instance,
+            hostname,
+        )
+        self._arqs.delete_of_instance(ctx, instance, None)
 
     def _allocate_again(
         self, ctx: context.RequestContext, hostname: str, uuid: str

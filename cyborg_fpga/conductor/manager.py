@@ -54,7 +54,7 @@ class Manager:
         self, conf: cfg.ConfigOpts, transport: messaging.Transport
     ) -> None:
         self._owner = _name(conf.host)
-        rooms = placement.Placement(conf)
+        rooms, computes = placement.Placement(conf), nova.Nova(conf)
         self._catalogue = catalogue.Catalogue(conf, glance.Glance(conf))
         agents = agent_rpc.AgentAPI(transport, _AGENT_TIMEOUT_SECONDS)
         self._supervision = supervision.Supervision(conf, agents)
@@ -62,7 +62,7 @@ class Manager:
         self._programming = programming.Programming(
             conf, agents, self._inventory, self._supervision, self._owner
         )
-        self.events = events.Events(conf, nova.Nova(conf))
+        self.events = events.Events(conf, computes)
         self._arqs = arqs.Arqs(
             conf,
             self._catalogue,
@@ -90,7 +90,7 @@ class Manager:
             self._inventory,
             self._programming,
             self._supervision,
-            audit.Audit(rooms, self._inventory),
+            audit.Audit(rooms, computes, self._inventory, self._arqs),
             self._owner,
         )
 

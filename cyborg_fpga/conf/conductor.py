@@ -46,8 +46,9 @@ not extend its lease. See *reconcile_interval* for how long it may be.
         help="""
 Seconds between two comparisons of all that Placement holds of the FPGA hosts
 with our records, by one conductor for all. Its providers are made what they
-should be, allocations of claims that do not exist are deleted, and claims that
-lost theirs get it back. 0: never.
+should be, allocations of claims that do not exist are deleted, claims that
+lost theirs get it back, and accelerator requests of servers that neither
+Placement nor Nova knows any more are deleted. 0: never.
 """,
     ),
     cfg.FloatOpt(

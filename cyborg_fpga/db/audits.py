@@ -66,3 +66,23 @@ def ready(ctx: context.RequestContext, hostname: str) -> dict[str, Held]:
         amounts = found.setdefault(uuid, {}).setdefault(rp_uuid, {})
         amounts[resource_class] = int(amount)
     return found
+
+
+@engine.reader
+def bound(ctx: context.RequestContext, hostname: str) -> dict[str, set[str]]:
+    """Providers that instances have bound requests of, by instance."""
+    rows = ctx.session.execute(
+        sa.select(_CLAIM.instance_uuid, _REGION.rp_uuid)
+        .join(_HANDLE, _HANDLE.claim_id == _CLAIM.id)
+        .join(_REGION, _REGION.id == _HANDLE.deployable_id)
+        .join(models.Host, models.Host.id == _REGION.host_id)
+        .where(models.Host.hostname == hostname)
+        .where(_CLAIM.origin == model.Origin.NOVA.value)
+        .where(_CLAIM.state == model.ClaimState.READY.value)
+        .where(_CLAIM.instance_uuid.is_not(None))
+        .distinct()
+    )
+    found: dict[str, set[str]] = {}
+    for instance, rp_uuid in rows:
+        found.setdefault(str(instance), set()).add(rp_uuid)
+    return found

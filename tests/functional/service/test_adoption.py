@@ -3,7 +3,6 @@
 import concurrent.futures
 import uuid
 
-from cyborg_fpga.conductor import audit
 from cyborg_fpga.db import adoptions
 from tests.fixtures import inprocess
 from tests.functional.service import base
@@ -256,8 +255,7 @@ class TestAdoption(AdoptionTest):
     def test_audit_leaves_both_alone(self):
         instance = self.boot()
         claim = self.claim(instance)
-        conductor = self.service.conductor._manager
-        books = audit.Audit(self.service.rooms, conductor._inventory)
+        books = self.service.conductor._manager.reconciler._audit
         findings = books._look(inprocess.CTX, self.service.hostname)
         self.assertFalse(findings, findings)
         self.assertEqual(

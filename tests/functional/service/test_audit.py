@@ -9,6 +9,7 @@ from cyborg_fpga.db import deployables
 from cyborg_fpga.db import reservations
 from tests.fixtures import inprocess
 from tests.functional.service import base
+from tests.functional.service import novas
 
 PF = inprocess.PF
 
@@ -114,3 +115,43 @@ class TestAudit(base.ServiceTest):
         self.service.until(
             'its traits are back', lambda: self.service.traits() == before
         )
+
+
+class TestServers(novas.NovaTest):
+    settings = {'conductor': {'audit_interval': 0.2}}
+
+    def setUp(self):
+        super().setUp()
+        self.useFixture(fixtures.MockPatchObject(audit, '_PAUSE_SECONDS', 0.1))
+        self.addCleanup(self.service.nova.servers.clear)
+
+    def boot_without_an_allocation(self):
+        instance = str(uuid.uuid4())
+        arqs = self.request(self.profile())
+        answer = self.bind(arqs, instance, self.provider())
+        self.assertEqual(202, answer.status_int, answer.text)
+        self.resolved(instance)
+        return instance
+
+    def asked_for(self, what):
+        """Wait until Nova has said *what* of two more audits."""
+        asked = self.service.nova.asked
+        del asked[:]
+        self.service.until(f'{what} is asked for', lambda: what in asked)
+        del asked[:]
+        self.service.until(f'and again for {what}', lambda: what in asked)
+
+    def test_requests_of_one_that_is_gone_go_too(self):
+        nova = self.service.nova
+        nova.narrow = True
+        self.addCleanup(setattr, nova, 'narrow', False)
+        instance = self.boot_without_an_allocation()
+        self.asked_for('servers?all_tenants=true&limit=1')
+        self.assertEqual(['Bound'], self.states(instance))
+        nova.servers.add(instance)
+        nova.narrow = False
+        self.asked_for(instance)
+        self.assertEqual(['Bound'], self.states(instance))
+        nova.servers.clear()
+        self.service.until('they are gone', lambda: not self.of(instance))
+        self.assert_nothing_left()

@@ -204,14 +204,23 @@ class Nova:
     """Nova's client.
 
     :ivar told: (server, ARQ, whether it is bound), in order.
-    :ivar away: It takes nothing.
+    :ivar servers: Uuids of those that there are.
+    :ivar away: It takes and says nothing.
     """
 
     def __init__(self):
         self.told = []
+        self.servers = set()
         self.away = False
 
     def tell_bound(self, events):
+        self._answer()
+        self.told += [(e.server_uuid, e.arq_uuid, e.ok) for e in events]
+
+    def has_server(self, uuid):
+        self._answer()
+        return uuid in self.servers
+
+    def _answer(self):
         if self.away:
             raise errors.ServiceUnavailable(service='Nova', reason='away')
-        self.told += [(e.server_uuid, e.arq_uuid, e.ok) for e in events]

@@ -21,7 +21,7 @@ class AuditTest(base.ConductorTest):
         super().setUp()
         self.useFixture(fixtures.MockPatchObject(audit, '_PAUSE_SECONDS', 0))
         self.tell_placement()
-        self.audit = audit.Audit(self.rooms, self.manager._inventory)
+        self.audit = self.manager.reconciler._audit
         self.ending = threading.Event()
 
     def run_audit(self):

@@ -90,9 +90,7 @@ class TestHost(conductor_base.ConductorTest):
         [(name, provider)] = self.rooms.tree.items()
         self.assertEqual('other', name)
         self.rooms.held['stray'] = {provider.uuid: {'FPGA': 1}}
-        audit.Audit(self.rooms, self.manager._inventory).run(
-            self.ctx, threading.Event()
-        )
+        self.manager.reconciler._audit.run(self.ctx, threading.Event())
         self.assertEqual({}, self.rooms.held)
 
 
