@@ -16,6 +16,7 @@ from cyborg_fpga import errors
 from cyborg_fpga import model
 from cyborg_fpga.agent import cache as agent_cache
 from cyborg_fpga.agent import executor as agent_executor
+from cyborg_fpga.agent import functions
 from cyborg_fpga.agent import hotplug
 from cyborg_fpga.agent import journal
 from cyborg_fpga.agent import nova_pci
@@ -85,6 +86,7 @@ class Agent:
     Opens nothing before :meth:`start`.
 
     :param watched: Where cards may come and go; None: look at each period.
+    :param cards: Where functions are run; None: on real cards, so nowhere.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class Agent:
         choose: agent_reporter.Choose = tuple,
         *,
         watched: sysfs.Sysfs | None = None,
+        cards: sysfs.Sysfs | None = None,
     ) -> None:
         self._conf = conf
         self._transport = transport
@@ -121,6 +124,7 @@ class Agent:
             conductor_rpc.ConductorAPI(transport, timeout=_OPERATION_TIMEOUT),
             changed=self._reporter.wake,
         )
+        self._functions = functions.Functions(cards or sysfs.Sysfs())
         self._watch: hotplug.Watch | None = None
         if watched is not None:
             self._watch = hotplug.Watch(watched, self._reporter.wake)
@@ -141,7 +145,7 @@ class Agent:
         self._server = messaging.get_rpc_server(
             self._transport,
             messaging.Target(topic=agent_rpc.TOPIC, server=self._conf.host),
-            [Manager(self._executor, self._reporter)],
+            [Manager(self._executor, self._reporter), self._functions],
             executor='threading',
             serializer=serializer.ContextSerializer(),
             access_policy=dispatcher.DefaultRPCAccessPolicy,
@@ -191,6 +195,7 @@ def build(
         glance.Glance(conf).download,
         _chooser(conf, table),
         watched=fs,
+        cards=fs,
     )
 
 

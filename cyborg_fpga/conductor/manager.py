@@ -24,6 +24,7 @@ from cyborg_fpga.conductor import events
 from cyborg_fpga.conductor import inventory
 from cyborg_fpga.conductor import programming
 from cyborg_fpga.conductor import reconcile
+from cyborg_fpga.conductor import running
 from cyborg_fpga.conductor import supervision
 from cyborg_fpga.db import claims as db_claims
 from cyborg_fpga.db import deployables
@@ -312,12 +313,13 @@ class Conductor:
 
     def start(self) -> None:
         self._manager = Manager(self._conf, self._transport)
+        agents = agent_rpc.AgentAPI(self._transport)
         self._server = messaging.get_rpc_server(
             self._transport,
             messaging.Target(
                 topic=conductor_rpc.TOPIC, server=self._conf.host
             ),
-            [self._manager],
+            [self._manager, running.Running(agents)],
             executor='threading',
             serializer=serializer.ContextSerializer(),
             access_policy=dispatcher.DefaultRPCAccessPolicy,

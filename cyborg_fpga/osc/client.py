@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 from urllib import parse
 
@@ -63,6 +64,17 @@ class Client:
     def post(self, path: str, body: Json | list[Json] | None = None) -> Json:
         return self._json(self._request('POST', path, json=body or {}))
 
+    def post_octets(self, path: str, body: bytes) -> bytes:
+        """Send bytes as they are; answer the bytes that come back."""
+        answer = self._request(
+            'POST',
+            path,
+            data=body,
+            headers={'Content-Type': 'application/octet-stream'},
+        )
+        found: bytes = answer.content
+        return found
+
     def delete(self, path: str, **query: Any) -> None:
         self._request('DELETE', path, params=_given(query))
 
@@ -84,7 +96,13 @@ class Client:
                 return
             query['marker'] = following
 
-    def _request(self, method: str, path: str, **kwargs: Any) -> Any:
+    def _request(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        **kwargs: Any,
+    ) -> Any:
         url = ''
         try:
             url = self._url(path)
@@ -95,6 +113,7 @@ class Client:
                 headers={
                     'Accept': 'application/json',
                     'OpenStack-API-Version': f'{SERVICE_TYPE} {MICROVERSION}',
+                    **(headers or {}),
                 },
                 **kwargs,
             )

@@ -1,6 +1,7 @@
 """``openstack fpga deployable …``: regions that can be programmed."""
 
 import argparse
+import pathlib
 from typing import Any
 
 from cliff import columns as cliff_columns
@@ -135,3 +136,41 @@ class ProgramDeployable(command.ShowOne):
         if parsed_args.wait:
             return operation.shown(waiting.operation(api, uuid))
         return operation.shown(api.get(f'/operations/{uuid}'))
+
+
+class RunDeployable(command.Command):
+    """Run the function in a simulated deployable that you have claimed."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument('uuid', metavar='<uuid>', help='Its uuid.')
+        parser.add_argument(
+            '--in',
+            dest='input',
+            metavar='<file>',
+            required=True,
+            type=pathlib.Path,
+            help='What the function is given.',
+        )
+        parser.add_argument(
+            '--out',
+            dest='output',
+            metavar='<file>',
+            required=True,
+            type=pathlib.Path,
+            help='Where its answer goes.',
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        api = client.of(self.app)
+        try:
+            data = parsed_args.input.read_bytes()
+            answer = api.post_octets(
+                f'/deployables/{parsed_args.uuid}/run', data
+            )
+            parsed_args.output.write_bytes(answer)
+        except OSError as exc:
+            raise exceptions.CommandError(
+                f'{exc.filename}: {exc.strerror}'
+            ) from exc

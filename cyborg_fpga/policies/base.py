@@ -6,6 +6,7 @@ from oslo_policy import policy
 
 ADMIN = 'rule:admin_api'
 PROJECT_READER_OR_ADMIN = 'rule:project_reader_or_admin'
+PROJECT_MEMBER = 'rule:project_member_api'
 PROJECT_MEMBER_OR_ADMIN = 'rule:project_member_or_admin'
 PROJECT_MEMBER_OR_SERVICE = 'rule:project_member_or_service'
 PROJECT_MANAGER_OR_ADMIN = 'rule:project_manager_or_admin'

@@ -15,11 +15,13 @@ class AgentAPI:
     ======= =====================================================
     Version Change
     ======= =====================================================
-    1.0     run, status, cancel, report_soon
+    1.0     run, status, cancel, report_soon, run_function
     ======= =====================================================
     """
 
     VERSION = '1.0'
+    #: The first time the model of a function is run it has to be compiled.
+    FUNCTION_SECONDS = 150
 
     def __init__(
         self, transport: messaging.Transport, timeout: int = 10
@@ -62,6 +64,26 @@ class AgentAPI:
     ) -> None:
         """Ask the host to drop an operation it has not begun (a cast)."""
         self._on(hostname).cast(ctx, 'cancel', uuid=uuid)
+
+    def run_function(
+        self,
+        ctx: context.RequestContext,
+        hostname: str,
+        address: str,
+        data: str,
+    ) -> str:
+        """What the function behind *address* answers; both in Base64.
+
+        :raises errors.CannotRun: The card is a real one, or it gives none.
+        :raises messaging.MessagingTimeout: No answer for minutes.
+        """
+        client = self._client.prepare(
+            server=hostname, timeout=self.FUNCTION_SECONDS
+        )
+        answer: str = client.call(
+            ctx, 'run_function', address=address, data=data
+        )
+        return answer
 
     def report_soon(self, ctx: context.RequestContext, hostname: str) -> None:
         """Ask the host for a report now instead of at its next period."""

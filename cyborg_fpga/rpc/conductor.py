@@ -1,5 +1,6 @@
 """What agents and the API may ask of a conductor."""
 
+import base64
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,12 +21,14 @@ class ConductorAPI:
     ======= =====================================================
     1.0     report, begin, progress, finish (from agents);
             claim, release, program, cancel, set_host, set_device,
-            bind, unbind, delete_arqs, delete_arqs_of
+            bind, unbind, delete_arqs, delete_arqs_of, run
             (from the API)
     ======= =====================================================
     """
 
     VERSION = '1.0'
+    #: Longer than an agent may take for it.
+    FUNCTION_SECONDS = 160
 
     def __init__(
         self, transport: messaging.Transport, timeout: int | None = None
@@ -199,6 +202,30 @@ class ConductorAPI:
             claim_uuid=claim_uuid,
         )
         return model.Operation.from_wire(answer)
+
+    def run(
+        self,
+        ctx: context.RequestContext,
+        deployable_uuid: str,
+        claim_uuid: str,
+        data: bytes,
+    ) -> bytes:
+        """What the function that is programmed into it answers to *data*.
+
+        For simulated cards; the first time it takes a minute.
+
+        :param claim_uuid: The claim that has the deployable.
+        :raises errors.CannotRun: The card is a real one, or it gives none.
+        """
+        client = self._client.prepare(timeout=self.FUNCTION_SECONDS)
+        answer: str = client.call(
+            ctx,
+            'run',
+            deployable_uuid=deployable_uuid,
+            claim_uuid=claim_uuid,
+            data=base64.b64encode(data).decode(),
+        )
+        return base64.b64decode(answer)
 
     def cancel(self, ctx: context.RequestContext, uuid: str) -> None:
         """End an unfinished operation as ``cancelled``.

@@ -1,16 +1,20 @@
 """``/v2/deployables``: regions that can be programmed and handed out."""
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
 from oslo_serialization import jsonutils
 
 from cyborg_fpga import errors
+from cyborg_fpga import model
 from cyborg_fpga import nouns
 from cyborg_fpga.api import handler
 from cyborg_fpga.api import paging
 from cyborg_fpga.api.schemas import deployables as schema
+from cyborg_fpga.api.schemas import parts
 from cyborg_fpga.db import attributes
+from cyborg_fpga.db import claims
 from cyborg_fpga.db import deployables
 from cyborg_fpga.policies import claims as claim_policies
 from cyborg_fpga.policies import deployables as policies
@@ -65,6 +69,36 @@ class Deployables(handler.Controller):
             data=_one(call, deployable.uuid),
             headers={'Location': call.link('operations', operation.uuid)},
         )
+
+    @handler.expose(body=parts.BYTES, answers={200: parts.BYTES})
+    def run(self, call: handler.Call, uuid: str) -> bytes:
+        """Let the function in a simulated deployable answer to the body."""
+        call.authorize(policies.RUN)
+        region = deployables.get(call.ctx, handler.required_uuid(uuid))
+        claim = _own_claim(call, region)
+        return self.services.conductor.run(
+            call.ctx, region.uuid, claim.uuid, call.body
+        )
+
+
+def _own_claim(call: handler.Call, region: nouns.Deployable) -> nouns.Claim:
+    """The claim by which the caller's project has *region*.
+
+    :raises errors.WrongState: It has none, or a server has what it has.
+    """
+    held = {handle.claim_uuid for handle in region.handles}
+    for uuid in sorted(filter(None, held)):
+        with contextlib.suppress(errors.NotFound):  # it has just gone
+            claim = claims.get(call.ctx, uuid)
+            own = call.may(policies.RUN, claim.project_id or '')
+            if own and claim.origin is model.Origin.API:
+                return claim
+    raise errors.WrongState(
+        kind='Deployable',
+        ident=region.uuid,
+        state='not claimed by your project',
+        reason='claim it through this API first.',
+    )
 
 
 def _one(call: handler.Call, uuid: str) -> dict[str, Any]:

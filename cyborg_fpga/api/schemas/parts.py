@@ -12,6 +12,10 @@ from typing import Any
 Schema = dict[str, Any]
 #: Oldest first: (minor version from which it applies, schema).
 Versions = list[tuple[int, Schema]]
+#: A body that is no JSON but bytes, whatever its media type says.
+BYTES: Versions = [
+    (0, {'type': 'string', 'contentMediaType': 'application/octet-stream'})
+]
 
 UUID: Schema = {'type': 'string', 'format': 'uuid'}
 UUID_OR_NULL: Schema = {'type': ['string', 'null'], 'format': 'uuid'}
