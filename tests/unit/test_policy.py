@@ -1,5 +1,8 @@
 """Who may do what, by default."""
 
+import os
+import pathlib
+
 import yaml
 from oslo_config import cfg
 from oslotest import base
@@ -9,6 +12,7 @@ from cyborg_fpga import errors
 from cyborg_fpga import policies
 from cyborg_fpga import policy
 from cyborg_fpga.policies import arqs
+from cyborg_fpga.policies import bitstreams
 from cyborg_fpga.policies import claims
 from cyborg_fpga.policies import deployables
 from cyborg_fpga.policies import devices
@@ -63,6 +67,12 @@ class TestDefaults(base.BaseTestCase):
             'fpga:type:get_all',
         }
         write = {claims.CREATE, claims.DELETE, claims.PROGRAM} | ARQS
+        write |= {
+            bitstreams.CREATE,
+            bitstreams.UPDATE,
+            bitstreams.DELETE,
+            bitstreams.VERIFY,
+        }
         cards = {
             'cyborg:attribute:get_all',
             'cyborg:attribute:get_one',
@@ -74,6 +84,19 @@ class TestDefaults(base.BaseTestCase):
         self.assertEqual(read, self.allowed(caller('reader')))
         self.assertEqual(write, self.allowed(caller('member')))
         self.assertEqual(cards, self.allowed(caller('manager')))
+
+    def test_an_answer_is_one_callers_about_one_project(self):
+        rule = claims.DELETE
+        for _ in range(2):
+            for roles, project_id, allowed in (
+                (('member',), 'mine', True),
+                (('member',), 'other', False),
+                (('reader',), 'mine', False),
+                (('admin',), 'other', True),
+            ):
+                target = {'project_id': project_id}
+                found = self.policy.check(caller(*roles), rule, target)
+                self.assertEqual(allowed, found, (roles, project_id))
 
     def test_cyborgs_rules_have_its_names_and_defaults(self):
         readers, managers = 'rule:project_reader_or_admin', (
@@ -138,6 +161,20 @@ class TestDefaults(base.BaseTestCase):
         policy.Policy(conf)
         conf.set_override('policy_file', path, 'oslo_policy')
         return policy.Policy(conf)
+
+    def test_a_file_holds_as_soon_as_it_is_there_or_changed(self):
+        path = pathlib.Path(self.create_tempfiles([('policy', '')])[0])
+        path.unlink()
+        self.policy.enforcer.policy_file = str(path)
+        ctx = caller('reader')
+        self.assertFalse(self.policy.check(ctx, devices.GET_ALL))
+        for times, check in enumerate(('@', '!', 'role:reader'), 1):
+            path.write_text(yaml.safe_dump({devices.GET_ALL: check}))
+            # Two changes of a file may bear the same time.
+            os.utime(path, (times, times))
+            self.assertEqual(
+                check != '!', self.policy.check(ctx, devices.GET_ALL), check
+            )
 
     def test_another_project_gives_nothing(self):
         ctx = caller('reader', 'member', 'manager')
