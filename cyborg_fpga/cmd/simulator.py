@@ -17,6 +17,7 @@ from cyborg_fpga.simulator import client
 from cyborg_fpga.simulator import families
 from cyborg_fpga.simulator import faults
 from cyborg_fpga.simulator import models
+from cyborg_fpga.simulator import mount
 from cyborg_fpga.simulator import samples
 from cyborg_fpga.simulator import scenario
 from cyborg_fpga.simulator import server
@@ -35,6 +36,9 @@ def main(argv: list[str] | None = None) -> int:
         text = exc.strerror if isinstance(exc, OSError) else exc
         print(f'cyborg-fpga-simulator: {text}', file=sys.stderr)
         return 1
+    except mount.MountError as exc:
+        print(f'cyborg-fpga-simulator: {exc}', file=sys.stderr)
+        return 1
     except server.AlreadyServed as exc:
         print(
             f'cyborg-fpga-simulator: {exc} is served by another process',
@@ -49,22 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         prog='cyborg-fpga-simulator', description=__doc__
     )
     commands = parser.add_subparsers(required=True, metavar='COMMAND')
-    run = commands.add_parser('run', help='serve the cards until SIGTERM')
-    run.add_argument('directory', type=pathlib.Path)
-    run.add_argument(
-        '--scenario',
-        type=pathlib.Path,
-        help='which cards to build, of one host or several, then each in a '
-        'directory below; without it two PAC_A10 and a PAC_D5005 with four '
-        'VFs',
-    )
-    run.add_argument(
-        '--parent',
-        type=int,
-        metavar='PID',
-        help='end, too, when this process, which started it, has ended',
-    )
-    run.set_defaults(run=_run)
+    _add_run(commands)
     show = commands.add_parser('show', help='print the cards as JSON')
     show.add_argument('directory', type=pathlib.Path)
     show.set_defaults(run=_show)
@@ -84,6 +73,33 @@ def _parser() -> argparse.ArgumentParser:
     _add_bitstream(commands)
     _add_build(commands)
     return parser
+
+
+def _add_run(commands: Any) -> None:
+    run = commands.add_parser('run', help='serve the cards until SIGTERM')
+    run.add_argument('directory', type=pathlib.Path)
+    run.add_argument(
+        '--scenario',
+        type=pathlib.Path,
+        help='which cards to build, of one host or several, then each in a '
+        'directory below; without it two PAC_A10 and a PAC_D5005 with four '
+        'VFs',
+    )
+    run.add_argument(
+        '--mount',
+        type=pathlib.Path,
+        metavar='POINT',
+        help='also mount the hosts at this directory, for programs that read '
+        'and write sysfs attributes and call device nodes themselves; needs '
+        'FUSE',
+    )
+    run.add_argument(
+        '--parent',
+        type=int,
+        metavar='PID',
+        help='end, too, when this process, which started it, has ended',
+    )
+    run.set_defaults(run=_run)
 
 
 def _add_tool(commands: Any) -> None:
@@ -159,18 +175,31 @@ def _id(text: str) -> str:
 
 def _run(arguments: argparse.Namespace) -> int:
     ended = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: ended.set())
+    point = mount.Mount(arguments.mount) if arguments.mount else None
     wanted = scenario.load(arguments.scenario) if arguments.scenario else []
     with contextlib.ExitStack() as stack:
+        if point is not None:
+            stack.callback(point.stop)
+        hosts = {}
         for place in server.places(arguments.directory, wanted):
             host = server.Host(place.directory, place.wanted)
             host.start()
             stack.callback(host.stop)
+            # The only one is the mount itself.
+            own = '' if place.directory == arguments.directory else place.name
+            hosts[own] = host
+        if point is not None:
+            for host in hosts.values():
+                vendor_tools.install(host.directory)
+            point.start(hosts)
         print('ready', flush=True)
         while not ended.wait(_PARENT_POLL_SECONDS):
             if arguments.parent not in (None, os.getppid()):
                 break
+            if point is not None and not point.alive():
+                raise mount.MountError(f'{arguments.mount} was unmounted')
     return 0
 
 

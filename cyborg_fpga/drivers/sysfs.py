@@ -24,7 +24,7 @@ from cyborg_fpga import errors
 #: In a tool's arguments: where the image is, and where to write a report.
 IMAGE, REPORT = '{image}', '{report}'
 #: Where vendors install their tools.
-_TOOLS = (
+TOOLS = (
     '/opt/xilinx/xrt/bin',
     '/usr/local/sbin',
     '/usr/local/bin',
@@ -56,6 +56,8 @@ class Sysfs:
     """Read and write attributes, call device nodes.
 
     Safe to share between threads: it keeps nothing open.
+
+    :param tools: Directories in which vendors' tools are looked for.
     """
 
     def __init__(
@@ -64,7 +66,9 @@ class Sysfs:
         devroot: str = '/dev',
         *,
         firmware: str = '/lib/firmware',
+        tools: Sequence[str] = TOOLS,
     ) -> None:
+        self._tools = ':'.join(tools)
         self._sysroot = sysroot
         self._devroot = devroot
         self._firmware = pathlib.Path(firmware) / _OURS
@@ -165,7 +169,7 @@ class Sysfs:
 
     def has_tool(self, tool: str) -> bool:
         """Whether a vendor's tool is installed here."""
-        return _tool(tool) is not None
+        return self._tool(tool) is not None
 
     def run(
         self,
@@ -183,7 +187,7 @@ class Sysfs:
         :raises OSError: ENOENT, it is not installed; ETIMEDOUT, it has not
             ended in time and was killed.
         """
-        path = _tool(tool)
+        path = self._tool(tool)
         if path is None:
             raise OSError(errno.ENOENT, f'{tool} is not installed')
         with tempfile.TemporaryDirectory() as folder:
@@ -195,7 +199,7 @@ class Sysfs:
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
-                    env={'PATH': ':'.join(_TOOLS), 'LC_ALL': 'C'},
+                    env={'PATH': self._tools, 'LC_ALL': 'C'},
                     timeout=seconds,
                     check=False,
                 )
@@ -263,6 +267,9 @@ class Sysfs:
                     # The mapping cannot be closed while it is exported.
                     del first
 
+    def _tool(self, name: str) -> str | None:
+        return shutil.which(name, path=self._tools)
+
     def _call(self, node: str, request: int, arg: bytes) -> None:
         path = self._below(self._devroot, node)
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
@@ -293,7 +300,3 @@ def _swap(source: pathlib.Path, offset: int, target: pathlib.Path) -> None:
             words = array.array('I', chunk[: len(chunk) // 4 * 4])
             words.byteswap()
             out.write(words.tobytes())
-
-
-def _tool(name: str) -> str | None:
-    return shutil.which(name, path=':'.join(_TOOLS))

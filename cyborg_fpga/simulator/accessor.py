@@ -14,6 +14,7 @@ from typing import Any
 
 from cyborg_fpga.drivers import sysfs
 from cyborg_fpga.simulator import client
+from cyborg_fpga.simulator import memory
 from cyborg_fpga.simulator import tree
 from cyborg_fpga.simulator import vendor_tools
 from cyborg_fpga.simulator import wire
@@ -95,18 +96,7 @@ class SimulatedSysfs(sysfs.Sysfs):
 
 def _copy_from_user(address: int, length: int) -> tuple[dict[str, int], bytes]:
     """Answer a card from this process's own memory, as a kernel would."""
-    fd = os.open('/proc/self/mem', os.O_RDONLY)
     try:
-        data = b''
-        while len(data) < length:
-            part = os.pread(fd, length - len(data), address + len(data))
-            data += part
-            if not part:
-                break
-    except (OSError, OverflowError):
-        return {'errno': errno.EFAULT}, b''
-    finally:
-        os.close(fd)
-    if len(data) < length:
-        return {'errno': errno.EFAULT}, b''
-    return {'errno': 0}, data
+        return {'errno': 0}, memory.copy('self', address, length)
+    except OSError as exc:
+        return {'errno': exc.errno or errno.EFAULT}, b''

@@ -70,7 +70,7 @@ class Host:
         directory: pathlib.Path,
         wanted: scenario.Scenario | None = None,
     ) -> None:
-        self._directory = directory
+        self.directory = directory
         self._wanted = wanted
         self._cards: dict[str, cards.Card] = {}
         self._listener: socket.socket | None = None
@@ -84,17 +84,17 @@ class Host:
         :raises scenario.ScenarioError: It was built from another scenario.
         """
         for name in ('state', 'firmware'):
-            (self._directory / name).mkdir(parents=True, exist_ok=True)
+            (self.directory / name).mkdir(parents=True, exist_ok=True)
         self._take_lock()
         try:
             host = self._scenario()
             self._write_blanks(host)
-            trees = kinds.plan(self._directory, host.cards)
+            trees = kinds.plan(self.directory, host.cards)
             for spec, card_tree in zip(host.cards, trees, strict=True):
-                card = cards.Card(self._directory, spec, card_tree)
+                card = cards.Card(self.directory, spec, card_tree)
                 card.start()
                 self._cards[spec.address] = card
-            self._listener = wire.listen(self._directory)
+            self._listener = wire.listen(self.directory)
         except BaseException:
             self._release_lock()
             raise
@@ -121,30 +121,32 @@ class Host:
         card, node = self._node(name)
         ioctls.call(card, node, request, caller)
 
-    def write(self, path: pathlib.Path, data: bytes) -> None:
-        """Write *data* to the attribute at *path* of the tree of files.
+    def writable(self, path: str) -> bool:
+        """Whether the attribute at *path* can be written."""
+        return any(
+            path in card.tree.knobs and card.tree.present()
+            for card in self._cards.values()
+        )
 
+    def write(self, path: str, data: bytes) -> None:
+        """Write to the attribute at *path*; blocks like the hardware.
+
+        :param path: Below the root of sysfs, without a link in it.
         :raises OSError: EACCES, it cannot be written; or what follows.
         """
-        root = (self._directory / 'sys').resolve()
-        name = str(path.resolve().relative_to(root))
-        for card in self._cards.values():
-            knob = card.tree.knobs.get(name)
-            if knob is not None and card.tree.present():
-                firmware = self._directory / 'firmware'
-                knobs.write(card, knob, data.decode(), firmware)
-                return
-        raise OSError(errno.EACCES, '')
+        text, firmware = data.decode(), self.directory / 'firmware'
+        found = knobs.find(self._cards.values(), path, text)
+        knobs.write(*found, text, firmware)
 
     def _take_lock(self) -> None:
         self._lock = os.open(
-            self._directory / 'state' / 'lock', os.O_CREAT | os.O_RDWR, 0o600
+            self.directory / 'state' / 'lock', os.O_CREAT | os.O_RDWR, 0o600
         )
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:
             self._release_lock()
-            raise AlreadyServed(str(self._directory)) from exc
+            raise AlreadyServed(str(self.directory)) from exc
 
     def _release_lock(self) -> None:
         if self._lock is not None:
@@ -152,7 +154,7 @@ class Host:
             self._lock = None
 
     def _scenario(self) -> scenario.Scenario:
-        path = self._directory / 'scenario.yaml'
+        path = self.directory / 'scenario.yaml'
         if not path.exists():
             host = self._wanted or scenario.parse(scenario.DEFAULT)
             temporary = path.with_suffix('.new')
@@ -162,12 +164,12 @@ class Host:
         (host,) = scenario.load(path)
         if self._wanted is not None and self._wanted.cards != host.cards:
             raise scenario.ScenarioError(
-                f'{self._directory} was built from another scenario'
+                f'{self.directory} was built from another scenario'
             )
         return host
 
     def _write_blanks(self, host: scenario.Scenario) -> None:
-        directory = self._directory / 'blank'
+        directory = self.directory / 'blank'
         directory.mkdir(exist_ok=True)
         for kind, region in {(c.kind, c.region_id) for c in host.cards}:
             if region is None:
@@ -176,7 +178,7 @@ class Host:
             make = samples.blank_gbs if gbs else samples.blank_xclbin
             path = directory / f'{region}.{"gbs" if gbs else "xclbin"}'
             if not path.exists():
-                temporary = self._directory / 'state' / 'blank.new'
+                temporary = self.directory / 'state' / 'blank.new'
                 temporary.write_bytes(make(region))
                 temporary.replace(path)
 
@@ -233,7 +235,9 @@ class Host:
     def _write(
         self, sock: socket.socket, header: dict[str, Any], blob: bytes
     ) -> tuple[Any, bytes]:
-        self.write(self._directory / 'sys' / header['path'], blob)
+        root = (self.directory / 'sys').resolve()
+        path = (root / header['path']).resolve()
+        self.write(str(path.relative_to(root)), blob)
         return None, b''
 
     def _write_memory(

@@ -1,7 +1,9 @@
 """The contract of drivers/base.py: every driver on every backend.
 
-A new driver is a line in :mod:`.subjects`, a new backend one in
-:mod:`tests.fixtures.backends`.
+A new driver is a line in :mod:`.subjects`, a new backend a class in
+:mod:`tests.fixtures.backends`, whose tests :func:`classes` makes. Here it is
+plain directories; the mount, which takes a process, is among the functional
+tests.
 """
 
 import collections
@@ -24,7 +26,6 @@ class Contract:
     """What holds for every driver; mixed into a test class of each."""
 
     subject: subjects.Subject
-    backend: type
 
     def setUp(self):
         super().setUp()
@@ -339,18 +340,19 @@ def _parts(subject):
         yield Clearing
 
 
-for _backend, _fixture in backends.BACKENDS.items():
-    for _name, _subject in subjects.SUBJECTS.items():
-        _class = f'Test_{_name}_on_{_backend}'
-        globals()[_class] = type(
-            _class,
-            (*_parts(_subject), Contract, base.BaseTestCase),
-            {
-                'subject': _subject,
-                'backend': _fixture,
-                '__module__': __name__,
-            },
+def classes(backend, name, module):
+    """The suite on *backend*: a test class for each driver, by its name."""
+    found = {}
+    for driver, subject in subjects.SUBJECTS.items():
+        own = f'Test_{driver}_on_{name}'
+        bases = (*_parts(subject), Contract, backend, base.BaseTestCase)
+        found[own] = type(
+            own, bases, {'subject': subject, '__module__': module}
         )
+    return found
+
+
+globals().update(classes(backends.Tree, 'tree', __name__))
 
 
 class TestTheSuiteItself(base.BaseTestCase):

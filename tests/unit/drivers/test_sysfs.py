@@ -114,12 +114,8 @@ class TestTools(base.BaseTestCase):
     def setUp(self):
         super().setUp()
         self.root = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
-        self.useFixture(
-            fixtures.MonkeyPatch(
-                f'{sysfs.__name__}._TOOLS', (str(self.root), '/usr/bin')
-            )
-        )
-        self.fs = sysfs.Sysfs(str(self.root))
+        tools = (str(self.root), '/usr/bin')
+        self.fs = sysfs.Sysfs(str(self.root), tools=tools)
 
     def tool(self, script):
         path = self.root / 'xbutil'
