@@ -58,6 +58,26 @@ class CloudTest(base.BaseTestCase):
         self.assertEqual({function}, shows)
         return arqs
 
+    def ask(self, server, **wanted):
+        return self.cloud.user('member').accelerator.post(
+            '/claims',
+            json={'instance_uuid': server, **wanted},
+            raise_exc=False,
+        )
+
+    def claimed(self, server, **wanted):
+        """What a member of the server's project claims of it, once ready."""
+        answer = self.ask(server, **wanted)
+        self.assertIn(answer.status_code, (201, 202), answer.text)
+        path = f'/claims/{answer.json()["uuid"]}'
+
+        def ready():
+            now = self.cloud.user('member').accelerator.get(path).json()
+            self.assertNotEqual('failed', now['state'], now['fault'])
+            return now if now['state'] == 'ready' else None
+
+        return self.cloud.until(f'{path} is ready', ready)
+
     def assert_failed(self, server):
         """It is in ERROR, and holds no card."""
         shown = self.cloud.settled(server)
