@@ -53,10 +53,11 @@ _REQUESTS = {
 _PCI = '[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}[.][0-7]'
 _EXAMINE = re.compile(f'examine -d {_PCI} -r platform -f JSON -o {{report}}')
 _LOAD = re.compile(f'program -d {_PCI} -u {{image}}')
+_RESET = re.compile(f'reset -d {_PCI}')
 #: Tool -> all that it may be told.
 _TOOLS = {
-    'xbutil': (_EXAMINE, _LOAD),
-    'xrt-smi': (_EXAMINE, _LOAD),
+    'xbutil': (_EXAMINE, _LOAD, _RESET),
+    'xrt-smi': (_EXAMINE, _LOAD, _RESET),
     'fpga-describe-local-image-slots': (re.compile(''),),
     'fpga-describe-local-image': (re.compile('-S [0-9]{1,2}'),),
     'fpga-load-local-image': (

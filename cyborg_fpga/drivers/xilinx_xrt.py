@@ -37,7 +37,10 @@ _WORDS_LIMIT = 500
 _CAUSES = (
     (re.compile('resource busy|in-?use', re.I), model.Cause.DEVICE_BUSY),
     (re.compile('timed out', re.I), model.Cause.TIMEOUT),
-    (re.compile('not found|No such device', re.I), model.Cause.DEVICE_GONE),
+    (
+        re.compile('not found|No such device|No devices found', re.I),
+        model.Cause.DEVICE_GONE,
+    ),
 )
 _ERRNOS = {
     errno.ETIMEDOUT: model.Cause.TIMEOUT,
@@ -123,7 +126,12 @@ class XilinxXRTDriver(base.Driver):
                 f'level {level} or none is configured',
             )
         try:
-            self.program(device, deployable, image)
+            if self._holds(deployable, card, image):
+                # XRT does not load again what is loaded, so that what the
+                # last one left in the memories would stay.
+                self._reset(deployable, card)
+            else:
+                self.program(device, deployable, image)
         except errors.InvalidInput as exc:
             raise errors.DeviceFailed(
                 deployable=deployable,
@@ -213,6 +221,38 @@ class XilinxXRTDriver(base.Driver):
             seconds=_LOAD_SECONDS,
         )
         if ended.code:
+            self._refused(deployable, tool, ended)
+
+    def _holds(
+        self, deployable: str, card: xrt_card.Card, image: pathlib.Path
+    ) -> bool:
+        """:raises errors.BadBitstream: *image* is none."""
+        try:
+            found = card.function()
+        except OSError as exc:
+            self._failed(deployable, exc)
+        return found is not None and found == formats.parse(image).function_id
+
+    def _reset(self, deployable: str, card: xrt_card.Card) -> None:
+        """Reset the card, which holds nothing afterwards."""
+        tool = next(filter(self._fs.has_tool, _USER_TOOLS), None)
+        if tool is None or card.user is None:
+            raise errors.DeviceFailed(
+                deployable=deployable,
+                cause=model.Cause.DEVICE_ERROR,
+                detail='the blank xclbin is loaded already, and without '
+                f'{" or ".join(_USER_TOOLS)} the card cannot be reset',
+            )
+        try:
+            ended = self._fs.run(
+                tool,
+                ('reset', '-d', str(card.user.address)),
+                seconds=_LOAD_SECONDS,
+            )
+        except OSError as exc:
+            self._failed(deployable, exc)
+        # It ends with 0 even where the reset failed.
+        if ended.code or 'Successfully reset' not in ended.output:
             self._refused(deployable, tool, ended)
 
     def _check_ready(

@@ -1,9 +1,14 @@
 """Stand-ins for AWS's tools for local FPGA image slots.
 
 Words, columns and codes are those of the sources, which are not copied here:
-aws/aws-fpga, sdk/userspace/fpga_mgmt_tools/src/fpga_local_cmd.c (columns, and
-an error's code as the exit code), fpga_local_cmd_parse.c (options), and
-fpga_libs' fpga_common.h (names of states and errors).
+https://github.com/aws/aws-fpga, branch f2, below sdk/userspace:
+
+* fpga_mgmt_tools/src/fpga_local_cmd.c: columns; an error's code is the exit
+  code, ``Error: (code) name`` its words
+* fpga_mgmt_tools/src/fpga_local_cmd_parse.c: options
+* include/hal/fpga_common.h: names of states and errors, their numbers
+
+``-H`` puts a line of headings above each line.
 """
 
 import errno
@@ -21,11 +26,26 @@ _ERRORS = {
     0: 'ok',
     3: 'busy',
     5: 'invalid-afi-id',
+    6: 'afi-load-timeout',
+    12: 'cl-id-mismatch',
     14: 'unspecified-error',
+    16: 'shell-version-not-supported',
+    17: 'afi-power-violation',
+    19: 'hardware-busy',
     20: 'pci-device-missing',
+    24: 'software-problem',
+    25: 'unresponsive',
 }
+#: What a card's errno is to these tools, where a fault gives no code.
+_CODES = {errno.ENODEV: _MISSING, errno.EBUSY: 3, errno.ETIMEDOUT: 6}
 _INVALID = 22
 _ID = re.compile('agfi-[0-9a-f]{17}')
+_HEADINGS = '-H'
+_AFI_HEADINGS = (
+    'Type  FpgaImageSlot  FpgaImageId             StatusName    StatusCode   '
+    'ErrorName    ErrorCode   ShVersion\n'
+)
+_DEVICE_HEADINGS = 'Type    FpgaImageSlot  VendorId    DeviceId    DBDF\n'
 
 
 class _Failed(Exception):
@@ -35,15 +55,18 @@ class _Failed(Exception):
 
 
 def _slots(host: Sequence[cards.Card], argv: list[str]) -> tuple[int, str]:
+    headings = _HEADINGS in argv
     return 0, ''.join(
-        _device(slot, card)
+        _device(slot, card, headings)
         for slot, card in enumerate(_all(host))
         if card.tree.present()
     )
 
 
 def _describe(host: Sequence[cards.Card], argv: list[str]) -> tuple[int, str]:
-    return _answer(lambda: _shown(*_slot(host, argv)))
+    plain = [word for word in argv if word != _HEADINGS]
+    headings = plain != argv
+    return _answer(lambda: _shown(*_slot(host, plain), headings))
 
 
 def _load(host: Sequence[cards.Card], argv: list[str]) -> tuple[int, str]:
@@ -87,8 +110,9 @@ def _do(act: Any, *arguments: Any) -> None:
     try:
         act(*arguments)
     except OSError as exc:
-        gone = exc.errno == errno.ENODEV
-        raise _Failed(_MISSING if gone else _FAILED) from exc
+        code = getattr(exc, 'code', 0)
+        number = exc.errno or 0
+        raise _Failed(code or _CODES.get(number, _FAILED)) from exc
 
 
 def _all(host: Sequence[cards.Card]) -> list[cards.Card]:
@@ -116,9 +140,10 @@ def _option(argv: list[str], name: str) -> str:
     return words[name]
 
 
-def _shown(slot: int, card: cards.Card) -> str:
-    (state,) = card.describe()['ports']
-    function = state['function_id']
+def _shown(slot: int, card: cards.Card, headings: bool = False) -> str:
+    found = card.describe()
+    (state,) = found['ports']
+    function = found['faults'].get('misread', state)['function_id']
     image, status, error = 'none', _CLEARED, _OK
     if state['loading'] is not None:
         status, error = _BUSY, _IN_PROGRESS
@@ -128,18 +153,20 @@ def _shown(slot: int, card: cards.Card) -> str:
         image, status = aws.image_id(function), _LOADED
     shell = int(card.spec.platform, 16)
     return (
-        f'{"AFI":<10}  {slot:2d}       {image:<22}'
+        (_AFI_HEADINGS if headings else '')
+        + f'{"AFI":<10}  {slot:2d}       {image:<22}'
         f'  {_STATES[status]:<8}         {status:2d}        '
         f'{_ERRORS[error]:<8}        {error:2d}       0x{shell:08x}\n'
-        + _device(slot, card)
+        + _device(slot, card, headings)
     )
 
 
-def _device(slot: int, card: cards.Card) -> str:
+def _device(slot: int, card: cards.Card, headings: bool) -> str:
     (state,) = card.describe()['ports']
     loaded = state['function_id'].strip('0')
     device = 'f010' if loaded else card.spec.device
     return (
-        f'{"AFIDEVICE":<10}  {slot:2d}       0x{card.spec.vendor}      '
+        (_DEVICE_HEADINGS if headings else '')
+        + f'{"AFIDEVICE":<10}  {slot:2d}       0x{card.spec.vendor}      '
         f'0x{device}      {card.address}\n'
     )

@@ -20,6 +20,7 @@ from oslo_log import log as logging
 from cyborg_fpga.simulator import bus
 from cyborg_fpga.simulator import faults
 from cyborg_fpga.simulator import kinds
+from cyborg_fpga.simulator import loading
 from cyborg_fpga.simulator import payload
 from cyborg_fpga.simulator import samples
 from cyborg_fpga.simulator import scenario
@@ -32,19 +33,6 @@ _TICK = 0.02
 
 PowerCut = bus.PowerCut
 _os_error = bus.os_error
-
-
-class _LoadFailed(Exception):
-    """A load ended early.
-
-    :ivar number: errno for the caller.
-    """
-
-    def __init__(self, number: int, state: str, status: str = '') -> None:
-        super().__init__(status)
-        self.number = number
-        self.state = state
-        self.status = status
 
 
 class Card:
@@ -119,12 +107,16 @@ class Card:
         if not 0 <= port < self.spec.ports:
             raise _os_error(errno.EINVAL)
         with self._engine:
+            refuse = self._take('refuse')
+            if refuse:
+                number = int(getattr(errno, refuse['errno']))
+                raise loading.refusal(number, refuse['code'])
             self._begin(port, len(image))
             try:
                 function = self._load(port, image)
-            except _LoadFailed as exc:
+            except loading.LoadFailed as exc:
                 self._end(port, None, exc.state, exc.status)
-                raise _os_error(exc.number) from exc
+                raise loading.refusal(exc.number, exc.code) from exc
             self._end(port, function, 'operating', '')
 
     def check_unused(self) -> None:
@@ -250,25 +242,20 @@ class Card:
 
     def _load(self, port: int, image: bytes) -> str:
         """Configure the region bit by bit; returns the new function."""
-        slow = self._take('slow')
-        fail = self._take('fail')
-        seconds = self.spec.program_fixed + (slow['seconds'] if slow else 0)
-        seconds += len(image) / self.spec.program_rate
-        stop = len(image)
-        if fail:
-            stop = int(stop * min(max(fail['percent'], 0), 100) / 100)
+        strikes = {kind: self._take(kind) for kind in loading.KINDS}
+        plan = loading.plan(self.spec, len(image), strikes)
         begun = time.monotonic()
-        while self._written[port] < stop:
-            self._wait(min(_TICK, begun + seconds - time.monotonic()))
-            share = min(1, (time.monotonic() - begun) / (seconds or 1e-9))
-            done = min(stop, int(len(image) * share))
+        while self._written[port] < plan.stop:
+            self._wait(min(_TICK, begun + plan.seconds - time.monotonic()))
+            share = (time.monotonic() - begun) / (plan.seconds or 1e-9)
+            done = min(plan.stop, int(len(image) * min(1, share)))
             with open(self._image(port), 'ab') as file:
                 file.write(image[self._written[port] : done])
             self._written[port] = done
-        if fail:
-            raise _LoadFailed(
-                errno.EIO, 'write error', 'reconfig operation error'
-            )
+        if plan.drops:
+            self.fault('vanish', {})
+        if plan.failure is not None:
+            raise plan.failure
         return self._configured(image)
 
     def _wait(self, seconds: float) -> None:
@@ -280,7 +267,7 @@ class Card:
             if self._stopped:
                 raise PowerCut
             if self._faults.has('vanish'):
-                raise _LoadFailed(errno.ENODEV, 'write error')
+                raise loading.LoadFailed(errno.ENODEV, 'write error')
 
     def _hangs(self) -> bool:
         return bool(
@@ -293,7 +280,7 @@ class Card:
         try:
             found = self._decode(image, self.spec)
         except payload.BadImage as exc:
-            raise _LoadFailed(exc.number, exc.state, str(exc)) from exc
+            raise loading.LoadFailed(exc.number, exc.state, str(exc)) from exc
         lie = self._take('lie')
         return lie['function_id'] if lie else found
 
@@ -379,8 +366,9 @@ class Card:
         shown = self._faults.has('errors')
         self.tree.show_errors(shown['value'] if shown else 0)
         unreadable = self._faults.has('unreadable')
+        misread = self._faults.has('misread')
         for port, state in enumerate(self._ports):
-            value: str | int = state['function_id']
+            value: str | int = (misread or state)['function_id']
             if unreadable:
                 value = int(getattr(errno, unreadable['errno']))
             elif state['broken'] or state['loading'] is not None:

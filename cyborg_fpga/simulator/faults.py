@@ -16,10 +16,18 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
     'slow': {'seconds': 5.0},
     # A load neither ends nor fails until the fault is cleared.
     'hang': {},
-    # A load ends with an error after so much of the image.
-    'fail': {'percent': 50.0},
-    # A load succeeds, but another function shows up.
+    # A load ends with an error after so much of the image; its code is that
+    # of AWS's tools, if not the one that goes with the errno.
+    'fail': {'percent': 50.0, 'errno': 'EIO', 'code': 0},
+    # A load is refused before the card is touched.
+    'refuse': {'errno': 'EBUSY', 'code': 0},
+    # The card falls off the bus after so much of the image, and stays away
+    # until 'vanish' is cleared.
+    'drop': {'percent': 50.0},
+    # A load succeeds, but of another function, which works from then on.
     'lie': {'function_id': 'deadbeef' * 4},
+    # Whatever is loaded, the card says that it is this.
+    'misread': {'function_id': 'feedface' * 4},
     # The port cannot be reset.
     'wipe': {},
     # A reset succeeds and leaves everything as it was.

@@ -106,6 +106,10 @@ def decode(image: bytes, card: scenario.Card) -> str:
     """
     data = _sections(image).get(_BITSTREAM, b'')
     payload.parse(data, card.region_id or '')
+    return uuid_of(image)
+
+
+def uuid_of(image: bytes) -> str:
     return image[416:432].hex()
 
 
