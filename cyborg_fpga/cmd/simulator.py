@@ -16,6 +16,7 @@ from cyborg_fpga.bitstream import gbs
 from cyborg_fpga.simulator import client
 from cyborg_fpga.simulator import families
 from cyborg_fpga.simulator import faults
+from cyborg_fpga.simulator import functions
 from cyborg_fpga.simulator import models
 from cyborg_fpga.simulator import mount
 from cyborg_fpga.simulator import samples
@@ -138,6 +139,12 @@ def _add_bitstream(commands: Any) -> None:
     bitstream.add_argument(
         '--size', type=int, default=4_000_000, help='bytes of its body'
     )
+    bitstream.add_argument(
+        '--shipped',
+        choices=sorted(functions.FUNCTIONS),
+        help='make it of this function, which computes on virtual FPGAs, '
+        'instead',
+    )
     bitstream.set_defaults(run=_bitstream)
 
 
@@ -232,7 +239,9 @@ def _tool(arguments: argparse.Namespace) -> int:
 
 def _bitstream(arguments: argparse.Namespace) -> int:
     function, size = arguments.function, arguments.size
-    if arguments.family:
+    if arguments.shipped:
+        data = functions.load(arguments.shipped).gbs()
+    elif arguments.family:
         data = samples.sample_for(arguments.family, function, size=size)
     else:
         data = samples.sample_gbs(arguments.region, function, size=size)

@@ -37,6 +37,7 @@ class TestTable(base.BaseTestCase):
             ('fpga:claim:create', 'member, manager, admin'),
             ('cyborg:device:get_all', 'manager, admin'),
             ('cyborg:deployable:program', 'admin'),
+            ('fpga:deployable:run', 'member, manager, admin'),
         ):
             self.assertEqual(who, self.rows[f'``{rule}``'][0])
 

@@ -70,9 +70,12 @@ class Deployables(handler.Controller):
             headers={'Location': call.link('operations', operation.uuid)},
         )
 
-    @handler.expose(body=parts.BYTES, answers={200: parts.BYTES})
+    @handler.expose(body=parts.BYTES, answers={200: parts.BYTES, 204: None})
     def run(self, call: handler.Call, uuid: str) -> bytes:
-        """Let the function in a simulated deployable answer to the body."""
+        """Let the function in a simulated deployable answer to the body.
+
+        Pecan makes a 204 of an answer without a byte.
+        """
         call.authorize(policies.RUN)
         region = deployables.get(call.ctx, handler.required_uuid(uuid))
         claim = _own_claim(call, region)

@@ -15,6 +15,7 @@ from cyborg_fpga import model
 from cyborg_fpga.api import handler
 from cyborg_fpga.api import routes
 from cyborg_fpga.db import bitstreams
+from cyborg_fpga.db import claims
 from cyborg_fpga.db import deployables
 from cyborg_fpga.db import engine
 from cyborg_fpga.db import models
@@ -37,6 +38,7 @@ COLUMNS = (
 #: ``0``  yes, but a list has nothing of it
 #: ``t``  no (403) without a service token, yes with one (``t?``: 404)
 #: ``-``  no (403)
+#: ``x``  not with what others have (409)
 #: ``?``  as if it were not there (404)
 #: ``!``  who are you (401)
 #: =====  ===========================================================
@@ -66,6 +68,7 @@ TABLE = {
     'GET /v2/deployables/{uuid}':                   '! - - - + + - + -',
     'PATCH /v2/deployables/{uuid}/program':         '! - - - - + - - -',
     'PATCH /v2/deployables/{uuid}/program/{again}': '! - - - - + - - -',
+    'POST /v2/deployables/{uuid}/run':              '! - - + + x - x -',
     'GET /v2/device_profiles':                      '! - + + + + - + -',
     'POST /v2/device_profiles':                     '! - - - - + - - -',
     'DELETE /v2/device_profiles':                   '! - - - - + - - -',
@@ -166,7 +169,7 @@ class TestTable(base.ServedTest):
     def once(self, route, persona, **how):
         method, url = route.split(' ')
         kind = url.removeprefix('/v2').strip('/').partition('/')[0]
-        ident = self.subject(kind)
+        ident = self.subject('claimed' if url.endswith('/run') else kind)
         answer = self.ask(
             method,
             re.sub(r'{\w+}', ident, url),
@@ -180,7 +183,7 @@ class TestTable(base.ServedTest):
             return '+' if method != 'GET' or ident in answer.text else '0'
         if 'requires a service token' in answer.text:
             return 't'
-        letters = {401: '!', 403: '-', 404: '?'}
+        letters = {401: '!', 403: '-', 404: '?', 409: 'x'}
         return letters.get(answer.status_code, answer.text)
 
     def setUp(self):
@@ -229,6 +232,12 @@ class TestTable(base.ServedTest):
     def _claims(self):
         fixture.reserve(self.owner, uuids.claim, 1, model.ClaimState.READY)
         return uuids.claim
+
+    def _claimed(self):
+        """A deployable."""
+        self.subject('claims')
+        (found,) = claims.get(fixture.CTX, uuids.claim).deployable_uuids
+        return found
 
     def _deployables(self):
         (first, _) = deployables.of_host(fixture.CTX, fixture.HOST)

@@ -64,6 +64,12 @@ class Server(fixtures.Fixture):
         return laid_out.pop(0) if len(laid_out) > 1 else laid_out[0]
 
 
+def _body(raw, media):
+    if media == 'application/octet-stream':
+        return raw
+    return json.loads(raw) if raw else None
+
+
 def _handler(server):
     class Handler(http.server.BaseHTTPRequestHandler):
         def _serve(self):
@@ -72,7 +78,7 @@ def _handler(server):
             status, body, headers = server.answer(
                 self.command,
                 self.path,
-                json.loads(raw) if raw else None,
+                _body(raw, self.headers.get('Content-Type')),
                 dict(self.headers),
             )
             if body is None:
