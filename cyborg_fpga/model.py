@@ -93,6 +93,7 @@ class PciAddress:
     function: str
 
     @classmethod
+    @functools.lru_cache(4096)
     def parse(cls, text: str) -> Self:
         """Read ``domain:bus:device.function``.
 

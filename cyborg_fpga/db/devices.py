@@ -16,9 +16,29 @@ from cyborg_fpga import nouns
 from cyborg_fpga.db import engine
 from cyborg_fpga.db import models
 
-_QUERY = sa.select(models.Device, models.Host.hostname).join(
-    models.Host, models.Host.id == models.Device.host_id
-)
+# What a card shows, in columns: see engine.run().
+_QUERY = sa.select(
+    models.Device.uuid,
+    models.Host.hostname,
+    models.Device.pci_address,
+    models.Device.driver,
+    models.Device.type,
+    models.Device.vendor,
+    models.Device.vendor_id,
+    models.Device.product_id,
+    models.Device.family,
+    models.Device.model,
+    models.Device.serial,
+    models.Device.numa_node,
+    models.Device.status,
+    models.Device.health,
+    models.Device.failures,
+    models.Device.attributes,
+    models.Device.created_at,
+    models.Device.updated_at,
+).join(models.Host, models.Host.id == models.Device.host_id)
+# MariaDB would copy the cards of all hosts to find the first of a page.
+_ALL = _QUERY.prefix_with('STRAIGHT_JOIN', dialect='mysql')
 
 
 @engine.reader
@@ -29,7 +49,7 @@ def get(ctx: context.RequestContext, uuid: str) -> nouns.Device:
     ).one_or_none()
     if row is None:
         raise errors.NotFound(kind='device', ident=uuid)
-    return _device(*row)
+    return _device(row)
 
 
 @engine.reader
@@ -44,15 +64,16 @@ def list_page(
 ) -> list[nouns.Device]:
     rows = engine.page(
         ctx,
-        _QUERY,
+        _QUERY if 'hostname' in filters else _ALL,
         models.Device,
         where=[_column(name) == value for name, value in filters.items()],
         limit=limit,
         marker=marker,
         sort_key=_column(sort_key),
         sort_dir=sort_dir,
+        columns=True,
     )
-    return [_device(*row) for row in rows]
+    return [_device(row) for row in rows]
 
 
 @engine.writer
@@ -131,10 +152,10 @@ def _column(name: str) -> Any:
     return getattr(models.Host if name == 'hostname' else models.Device, name)
 
 
-def _device(row: models.Device, hostname: str) -> nouns.Device:
+def _device(row: Any) -> nouns.Device:
     return nouns.Device(
         uuid=row.uuid,
-        hostname=hostname,
+        hostname=row.hostname,
         pci_address=model.PciAddress.parse(row.pci_address),
         driver=row.driver,
         type=row.type,

@@ -1,6 +1,7 @@
 """Connect to the database, and the helpers that every query module uses."""
 
 import datetime
+import functools
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
@@ -198,7 +199,7 @@ def iso(value: datetime.datetime | None) -> str | None:
     """A stored time as the API shows it."""
     if value is None:
         return None
-    return value.replace(tzinfo=datetime.UTC).isoformat()
+    return f'{value.isoformat()}+00:00'
 
 
 def page(
@@ -211,6 +212,7 @@ def page(
     marker: str | None,
     sort_key: Any,
     sort_dir: str,
+    columns: bool = False,
 ) -> list[Any]:
     """One page of *query*, ordered by *sort_key* and then by row id.
 
@@ -220,9 +222,12 @@ def page(
     :param marker: uuid of the last row of the page before; it may have
         changed since, so that it is not asked for any more.
     :param sort_key: A column without NULLs.
+    :param columns: *query* is a constant and has columns only; see run().
     :raises errors.InvalidInput: There is no such marker.
     """
     up = sort_dir != 'desc'
+    order = _kept_ordered if columns else _ordered
+    ordered = order(query, sort_key, row.id, up=up)
     if marker is not None:
         last = ctx.session.execute(
             query.with_only_columns(sort_key, row.id).where(row.uuid == marker)
@@ -231,7 +236,17 @@ def page(
             raise errors.InvalidInput(reason=f'no such marker: {marker}')
         here = sa.tuple_(sort_key, row.id)
         there = sa.tuple_(sa.literal(last[0]), sa.literal(last[1]))
-        query = query.where(here > there if up else here < there)
-    query = query.where(*where)
-    order = (sort_key, row.id) if up else (sort_key.desc(), row.id.desc())
-    return list(ctx.session.execute(query.order_by(*order).limit(limit)))
+        ordered = ordered.where(here > there if up else here < there)
+    if where:
+        ordered = ordered.where(*where)
+    if columns:
+        return list(run(ctx, ordered, most=limit))
+    return list(ctx.session.execute(ordered, {'most': limit}))
+
+
+def _ordered(query: Any, *keys: Any, up: bool) -> Any:
+    order = keys if up else [key.desc() for key in keys]
+    return query.order_by(*order).limit(sa.bindparam('most'))
+
+
+_kept_ordered = functools.lru_cache(_ordered)
