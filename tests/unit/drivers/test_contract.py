@@ -327,6 +327,14 @@ class Clearing(Contract):
             b'secret', self.simulator.read_memory(self.guest, 0, 6)
         )
 
+    def test_clearing_what_is_clear_removes_data_all_the_same(self):
+        self.driver.wipe(self.card, self.name, model.WipeLevel.CLEAR)
+        self.simulator.write_memory(self.guest, 0, b'secret')
+        self.driver.wipe(self.card, self.name, model.WipeLevel.CLEAR)
+        self.assertNotEqual(
+            b'secret', self.simulator.read_memory(self.guest, 0, 6)
+        )
+
 
 def _parts(subject):
     """What of the contract its cards can keep."""
