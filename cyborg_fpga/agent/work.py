@@ -153,7 +153,7 @@ class Work:
         level = operation.wipe_level or model.WipeLevel.NONE
         if level is model.WipeLevel.NONE:
             found = driver.identify(operation.device, operation.deployable)
-            return self._write(task, driver, found, lambda: None)
+            return self._write(task, driver, found, None)
         expected = operation.expected_function
         if level is model.WipeLevel.RESET:
             level = self._reset_level(driver, operation)
@@ -203,19 +203,25 @@ class Work:
         task: agent_task.Task,
         driver: base.Driver,
         expected: str | None,
-        act: Callable[[], None],
+        act: Callable[[], None] | None,
         *,
         telling: bool = False,
         any_function: bool = False,
     ) -> model.OperationStatus:
-        """Do *act* on the card, with everything before and after it."""
+        """Do *act* on the card, with everything before and after it.
+
+        :param act: None: nothing is to be done.
+        """
         operation = task.operation
         self._begin(task)
+        if act is not None:
+            self._refuse_users(driver, operation)
         self._advance(
             task, _Stage.PROGRAMMING, expected=expected, telling=telling
         )
         killpoints.reached('journalled_programming')
-        act()
+        if act is not None:
+            act()
         killpoints.reached('programmed_before_journal')
         self._note(task, _Stage.PROGRAMMED)
         killpoints.reached('journalled_programmed')
@@ -228,6 +234,20 @@ class Work:
                 f'the card shows function {found} instead of {expected}',
             )
         return task.outcome(succeeded=True, touched=True, function_id=found)
+
+    def _refuse_users(
+        self, driver: base.Driver, operation: model.Operation
+    ) -> None:
+        """Leave a region alone that a guest or a process has open.
+
+        The kernel would reprogram or reset it under them.
+        """
+        found = driver.users(operation.device, operation.deployable)
+        if found:
+            raise agent_task.Failure(
+                model.Cause.DEVICE_BUSY,
+                f'it is in use: {"; ".join(map(str, found))}',
+            )
 
     def _begin(self, task: agent_task.Task) -> None:
         """Get the conductor's leave, then make *task* irrevocable."""

@@ -237,6 +237,10 @@ def _store_region(
     if row is None:
         region_id = _insert_region(ctx, host_id, region, values)
         return region_id, region.fence
+    if region.region_id is None and not region.readable:
+        # A guest has all of the card: what was known of it still holds.
+        for name in ('region_id', 'wipe_levels'):
+            del values[name]
     # A report from before the record's fence, or from amid an operation,
     # says nothing of what is loaded.
     current = region.fence >= row.fence and not region.busy

@@ -4,10 +4,14 @@ import abc
 import pathlib
 import types
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import ClassVar
 
+from cyborg_fpga import errors
 from cyborg_fpga import model
 from cyborg_fpga.drivers import families
+from cyborg_fpga.drivers import holders
+from cyborg_fpga.drivers import pci_function
 from cyborg_fpga.drivers import sysfs
 
 
@@ -97,3 +101,53 @@ class Driver(abc.ABC):
         :raises errors.DeviceFailed: It did not work; the region must not be
             offered to anybody.
         """
+
+    def users(
+        self, device: model.PciAddress, deployable: str
+    ) -> list[holders.Holder]:
+        """Processes that use *deployable* now, guests among them.
+
+        The kernel stops nobody from reprogramming it under them; the agent
+        asks this before it calls :meth:`program` or :meth:`wipe`.
+        """
+        return self._fs.opened_by(
+            pci_function.Function(self._fs, device).vfio_nodes()
+        )
+
+    def has_vfs(self, device: model.PciAddress, number: int) -> bool:
+        """Whether :meth:`set_vfs` would have nothing to do.
+
+        Asked with every scan, so it reads little, and nothing that blocks
+        while somebody writes.
+        """
+        return not number
+
+    def set_vfs(self, device: model.PciAddress, number: int) -> None:
+        """Give a card *number* virtual functions, in place of what it has.
+
+        Blocks for seconds. The caller sees to it that nobody has claimed
+        anything of the card. Repeating it is harmless, also after it failed.
+
+        :raises errors.DeviceFailed: It did not work; ``device_busy`` where
+            somebody uses the card, which is then left as it was.
+        """
+        raise errors.DeviceFailed(
+            deployable=str(device),
+            cause=model.Cause.DEVICE_ERROR,
+            detail=f'driver {self.name} makes no virtual functions',
+        )
+
+    @staticmethod
+    def refuse_users(
+        device: model.PciAddress, found: Sequence[holders.Holder]
+    ) -> None:
+        """Go on only where nobody was found.
+
+        :raises errors.DeviceFailed: ``device_busy``, naming them.
+        """
+        if found:
+            raise errors.DeviceFailed(
+                deployable=str(device),
+                cause=model.Cause.DEVICE_BUSY,
+                detail=f'in use: {"; ".join(map(str, found))}',
+            )

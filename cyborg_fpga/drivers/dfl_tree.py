@@ -1,12 +1,14 @@
 """Where the kernel's DFL drivers put things in sysfs.
 
 Region, FME and port numbers are global counters, so everything is found by
-its path below the card's PCI function and never by number.
+its path below the card's PCI function and never by number. Intel's own driver,
+which there was before, has other names for most of it.
 """
 
 import errno
 import functools
 import re
+from typing import NamedTuple
 
 from oslo_log import log as logging
 
@@ -20,13 +22,51 @@ _PCI = pci_function.DEVICES
 _AFU_ID = re.compile('[0-9a-f]{32}')
 _TRAILING = re.compile('[0-9]+$')
 _PORTS_MAX = 64
-_ERRORS = ('fme_errors', 'catfatal_errors', 'nonfatal_errors')
+
+
+class _Names(NamedTuple):
+    """Patterns of names: *base* is below a function, the rest as it says.
+
+    :ivar regions: Below the FME: files with the ids of its regions.
+    """
+
+    base: str
+    fme: str
+    port: str
+    regions: str
+    manager: str
+    errors: tuple[str, ...]
+
+
+_NAMES = _Names(
+    'fpga_region/region*',
+    'dfl-fme.*',
+    'dfl-port.*',
+    'dfl-fme-region.*/fpga_region/region*/compat_id',
+    'dfl-fme-mgr.*/fpga_manager/fpga*',
+    ('fme_errors', 'catfatal_errors', 'nonfatal_errors'),
+)
+_OLD_NAMES = _Names(
+    'fpga/intel-fpga-dev.*',
+    'intel-fpga-fme.*',
+    'intel-fpga-port.*',
+    'pr/interface_id',
+    'fpga_manager/fpga*',
+    ('fme-errors/errors', 'fme-errors/catfatal_errors', 'nonfatal_errors'),
+)
+#: The driver of functions that guests are given.
+_GUESTS = 'vfio-pci'
+#: Where there is such a driver at all.
+_OLD_CLASS = 'class/fpga'
 
 
 def addresses(fs: sysfs.Sysfs) -> list[model.PciAddress]:
     """The functions that have an FME, in order of their addresses."""
     found = set()
-    for path in fs.glob(f'{_PCI}/*/fpga_region/region*/dfl-fme.*'):
+    paths = fs.glob(f'{_PCI}/*/{_NAMES.base}/{_NAMES.fme}')
+    if fs.exists(_OLD_CLASS):
+        paths += fs.glob(f'{_PCI}/*/{_OLD_NAMES.base}/{_OLD_NAMES.fme}')
+    for path in paths:
         try:
             found.add(model.PciAddress.parse(path.split('/')[3]))
         except ValueError:
@@ -34,12 +74,24 @@ def addresses(fs: sysfs.Sysfs) -> list[model.PciAddress]:
     return sorted(found)
 
 
+def kept_for_guests(fs: sysfs.Sysfs) -> list[model.PciAddress]:
+    """First functions of slots that show no more than any PCI function."""
+    try:
+        names = fs.listdir(f'bus/pci/drivers/{_GUESTS}')
+    except OSError:
+        return []
+    found = filter(None, map(pci_function.parsed, names))
+    return [address for address in found if address.function == '0']
+
+
 class Card:
     """One card; short-lived, for it remembers what it has looked up.
 
     :ivar function: Its PCI function.
     :ivar fme_node: Name of the FME's device node.
-    :raises OSError: ENODEV, there is no FME (any more).
+    :ivar old: It is shown by the driver of before DFL's.
+    :raises OSError: ENODEV, there is no FME (any more); EBUSY, it is kept
+        for guests.
     """
 
     def __init__(self, fs: sysfs.Sysfs, address: model.PciAddress) -> None:
@@ -47,9 +99,16 @@ class Card:
         self.function = pci_function.Function(fs, address)
         self._fs = fs
         self._pci = self.function.path
-        found = fs.glob(f'{self._pci}/fpga_region/region*/dfl-fme.*')
+        self._names = _NAMES
+        found = fs.glob(f'{self._pci}/{_NAMES.base}/{_NAMES.fme}')
+        if not found:
+            self._names = _OLD_NAMES
+            found = fs.glob(f'{self._pci}/{_OLD_NAMES.base}/{_OLD_NAMES.fme}')
+        if not found and self.function.driver() == _GUESTS:
+            raise OSError(errno.EBUSY, f'{address} is bound to {_GUESTS}')
         if not found:
             raise OSError(errno.ENODEV, f'card {address} is gone')
+        self.old = self._names is _OLD_NAMES
         self._fme = found[0]
         self.fme_node = self._fme.rpartition('/')[2]
 
@@ -60,7 +119,7 @@ class Card:
 
     def healthy(self) -> bool:
         """False if an error register is set; unreadable ones count as 0."""
-        paths = [f'{self._fme}/errors/{name}' for name in _ERRORS]
+        paths = [f'{self._fme}/errors/{name}' for name in self._names.errors]
         paths += [f'{path}/errors/errors' for path in self._pf_ports.values()]
         values = (self._try(path) for path in paths)
         return not any(_number(value) for value in values)
@@ -70,9 +129,7 @@ class Card:
 
         They stay until the next load: read them at once.
         """
-        managers = self._fs.glob(
-            f'{self._fme}/dfl-fme-mgr.*/fpga_manager/fpga*'
-        )
+        managers = self._fs.glob(f'{self._fme}/{self._names.manager}')
         words = [
             self._try(f'{path}/{name}')
             for path in managers[:1]
@@ -93,10 +150,12 @@ class Card:
 
         Once there are VFs, they are it, and a port without one is left out;
         without VFs it is the PF, which carries all ports: it counts as the
-        first one's.
+        first one's. A PF whose ports have no AFU carries none.
         """
         ports = self.ports()
-        if not self._vfs:
+        if not self.vfs:
+            if self.afus_are_vfs():
+                return {}
             return {port: (self.address,) for port in ports[:1]}
         found: dict[int, list[model.PciAddress]] = {}
         for vf, port in self._vf_ports.items():
@@ -105,16 +164,15 @@ class Card:
 
     def region_id(self, port: int) -> str:
         """Interface id of the region behind *port*."""
-        regions = _by_number(
-            self._fs.glob(f'{self._fme}/dfl-fme-region.*/fpga_region/region*'),
-            depth=-3,
-        )
+        regions = self._fs.glob(f'{self._fme}/{self._names.regions}')
+        if not self.old:
+            regions = _by_number(regions, depth=-4)
         if not regions:
             raise OSError(errno.ENOENT, 'there is no PR region')
         # The kernel makes one region per port, in the ports' order.
         index = self.ports().index(port)
         region = regions[min(index, len(regions) - 1)]
-        return self._fs.read(f'{region}/compat_id').lower()
+        return self._fs.read(region).lower()
 
     def afu_id(self, port: int) -> str:
         """Loaded function, from the first place that can tell.
@@ -163,8 +221,50 @@ class Card:
             if port not in self._pf_ports
         ]
 
+    def users_nodes(self, port: int) -> list[str]:
+        """Device nodes by which *port* can be in use."""
+        functions = [self.address]
+        functions += [vf for vf, n in self._vf_ports.items() if n == port]
+        nodes = [
+            node
+            for address in functions
+            for node in pci_function.Function(self._fs, address).vfio_nodes()
+        ]
+        return nodes + self.port_nodes(port)
+
+    def afus_are_vfs(self) -> bool:
+        """Whether its AFUs are behind VFs and its ports stay with the PF.
+
+        So it is with the shells of the Open FPGA Stack: their ports have an
+        id and, which is not the state of being in reset, no AFU.
+        """
+        paths = self._dfl_ports(self.address)
+        return bool(paths) and all(
+            self._fs.exists(f'{path}/id')
+            and not self._fs.exists(f'{path}/afu_id')
+            for path in paths
+        )
+
+    def pf_ports(self) -> list[int]:
+        """Ids of the ports that are with the PF."""
+        return sorted(self._pf_ports)
+
+    def released(self) -> list[int]:
+        """Ids of the ports that are not."""
+        return self._released
+
+    def has_bare_port(self) -> bool:
+        """Whether a port of the PF has no driver.
+
+        Linux 6.1 leaves one so that was given back.
+        """
+        return not all(
+            self._fs.exists(f'{path}/id')
+            for path in self._dfl_ports(self.address)
+        )
+
     @functools.cached_property
-    def _vfs(self) -> list[model.PciAddress]:
+    def vfs(self) -> list[model.PciAddress]:
         return self.function.vfs()
 
     @functools.cached_property
@@ -172,7 +272,7 @@ class Card:
         """Port of each VF: what it says itself, else by order."""
         released = self._released or self.ports()
         found = {}
-        for position, vf in enumerate(self._vfs):
+        for position, vf in enumerate(self.vfs):
             if not released:
                 break
             likely = released[min(position, len(released) - 1)]
@@ -183,8 +283,9 @@ class Card:
         return found
 
     def _dfl_ports(self, function: model.PciAddress) -> list[str]:
+        names = self._names
         return _by_number(
-            self._fs.glob(f'{_PCI}/{function}/fpga_region/region*/dfl-port.*')
+            self._fs.glob(f'{_PCI}/{function}/{names.base}/{names.port}')
         )
 
     def _try(self, path: str) -> str | None:

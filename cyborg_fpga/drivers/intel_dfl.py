@@ -6,6 +6,7 @@ reconfigurable regions are its ports; what runs in one says the port's
 then shows up with a number of its own.
 """
 
+import dataclasses
 import errno
 import pathlib
 import re
@@ -19,8 +20,11 @@ from cyborg_fpga import model
 from cyborg_fpga.bitstream import formats
 from cyborg_fpga.bitstream import header
 from cyborg_fpga.drivers import base
+from cyborg_fpga.drivers import dfl_ports
 from cyborg_fpga.drivers import dfl_tree
 from cyborg_fpga.drivers import families
+from cyborg_fpga.drivers import holders
+from cyborg_fpga.drivers import pci_function
 
 LOG = logging.getLogger(__name__)
 
@@ -28,6 +32,20 @@ _PORT_RESET = 0xB640
 _FME_PORT_PR = 0xB680
 #: argsz, flags, port id, buffer size, buffer address
 _PORT_PR = struct.Struct('<IIIIQ')
+#: The driver of before has calls of its own, and a status at the end.
+_OLD_PORT_RESET = 0xB540
+_OLD_FME_PORT_PR = 0xB580
+_OLD_PORT_PR = struct.Struct('<IIIIQQ')
+#: By the bits of that status, from the lowest on.
+_STATUS = (
+    'reconfig operation error',
+    'reconfig CRC error',
+    'reconfig incompatible image',
+    'reconfig IP protocol error',
+    'reconfig fifo overflow error',
+    'timeout',
+    'secure load error',
+)
 
 _NAME = re.compile(r'(?P<card>[0-9a-f:.]+)/port(?P<port>[0-9]{1,4})')
 _BLANK = ('0' * 32, 'f' * 32)
@@ -57,7 +75,10 @@ class IntelDFLDriver(base.Driver):
                 continue
             if report is not None:
                 reports.append(report)
-        return reports
+        reports += filter(
+            None, map(self._with_guest, dfl_tree.kept_for_guests(self._fs))
+        )
+        return sorted(reports, key=lambda report: report.pci_address)
 
     def program(
         self, device: model.PciAddress, deployable: str, image: pathlib.Path
@@ -73,17 +94,34 @@ class IntelDFLDriver(base.Driver):
         if reason:
             raise errors.DoesNotFit(reason=reason)
         formats.verify(image)
-        arg = _PORT_PR.pack(_PORT_PR.size, 0, port, said.payload_size, 0)
         try:
-            self._fs.ioctl(
-                card.fme_node,
-                _FME_PORT_PR,
-                arg,
-                image=image,
-                offset=said.payload_offset,
-            )
+            self._load(card, port, image, said)
         except OSError as exc:
             self._failed(deployable, exc, card.manager_words())
+
+    def _load(
+        self,
+        card: dfl_tree.Card,
+        port: int,
+        image: pathlib.Path,
+        said: header.Header,
+    ) -> None:
+        head = 0, port, said.payload_size, 0
+        request, arg = _FME_PORT_PR, _PORT_PR.pack(_PORT_PR.size, *head)
+        if card.old:
+            request = _OLD_FME_PORT_PR
+            arg = _OLD_PORT_PR.pack(_OLD_PORT_PR.size, *head, 0)
+        answer = self._fs.ioctl(
+            card.fme_node,
+            request,
+            arg,
+            image=image,
+            offset=said.payload_offset,
+        )
+        status = _OLD_PORT_PR.unpack(answer)[-1] if card.old else 0
+        if status:
+            words = [w for n, w in enumerate(_STATUS) if status >> n & 1]
+            raise OSError(errno.EIO, ', '.join(words) or f'status {status:#x}')
 
     def expected_function(
         self, image: pathlib.Path, *, told: str | None = None
@@ -113,6 +151,35 @@ class IntelDFLDriver(base.Driver):
         elif level != model.WipeLevel.NONE:
             self._blank(device, deployable)
 
+    def users(
+        self, device: model.PciAddress, deployable: str
+    ) -> list[holders.Holder]:
+        function = pci_function.Function(self._fs, device)
+        # With the whole card in a guest, nothing else is to be seen of it.
+        found = self._fs.opened_by(function.vfio_nodes())
+        if found:
+            return found
+        card, port = self._find(device, deployable)
+        return self._fs.opened_by(card.users_nodes(port))
+
+    def has_vfs(self, device: model.PciAddress, number: int) -> bool:
+        try:
+            card = dfl_tree.Card(self._fs, device)
+            return dfl_ports.settled(self._fs, card, number)
+        except OSError as exc:
+            self._failed(str(device), exc, 'the card cannot be read')
+
+    def set_vfs(self, device: model.PciAddress, number: int) -> None:
+        if self.has_vfs(device, number):
+            return
+        card = dfl_tree.Card(self._fs, device)
+        nodes = [n for port in card.ports() for n in card.users_nodes(port)]
+        self.refuse_users(device, self._fs.opened_by(nodes))
+        try:
+            dfl_ports.Ports(self._fs, device).set_vfs(number)
+        except OSError as exc:
+            self._failed(str(device), exc, f'{number} virtual functions')
+
     def _report(self, address: model.PciAddress) -> model.DeviceReport | None:
         card = dfl_tree.Card(self._fs, address)
         function = card.function
@@ -123,16 +190,8 @@ class IntelDFLDriver(base.Driver):
         if family is None:
             LOG.debug('No driver knows card %s (%s)', address, vendor)
             return None
-        return model.DeviceReport(
-            driver=self.name,
-            pci_address=address,
-            vendor=family.vendor,
-            family=family.name,
-            vendor_id=vendor,
-            product_id=product,
-            model=family.model,
-            serial=function.serial(),
-            numa_node=function.numa_node(),
+        return dataclasses.replace(
+            self._plain(function, family),
             health=model.Health.OK if card.healthy() else model.Health.SUSPECT,
             attributes=card.attributes(),
             deployables=tuple(
@@ -140,6 +199,50 @@ class IntelDFLDriver(base.Driver):
                 for port, handles in sorted(card.handles().items())
             ),
         )
+
+    def _plain(
+        self, function: pci_function.Function, family: families.Family
+    ) -> model.DeviceReport:
+        return model.DeviceReport(
+            driver=self.name,
+            pci_address=function.address,
+            vendor=family.vendor,
+            family=family.name,
+            vendor_id=function.id('vendor'),
+            product_id=function.id('device'),
+            model=family.model,
+            serial=function.serial(),
+            numa_node=function.numa_node(),
+            deployables=(),
+        )
+
+    def _with_guest(
+        self, address: model.PciAddress
+    ) -> model.DeviceReport | None:
+        """A card that is in a guest as a whole, which shows its ids alone."""
+        function = pci_function.Function(self._fs, address)
+        try:
+            family = self._families.find(
+                self.name,
+                function.id('vendor'),
+                function.id('device'),
+                function.subsystem(),
+            )
+            if family is None or function.is_vf():
+                return None
+            plain = self._plain(function, family)
+        except OSError as exc:
+            LOG.debug('%s: %s', address, exc)
+            return None
+        region = model.DeployableReport(
+            name=f'{address}/port0',
+            handles=(address,),
+            readable=False,
+            program_fixed=family.program_fixed,
+            program_rate=family.program_rate,
+            wipe_levels=(model.WipeLevel.RESET,),
+        )
+        return dataclasses.replace(plain, deployables=(region,))
 
     def _deployable(
         self,
@@ -205,7 +308,8 @@ class IntelDFLDriver(base.Driver):
             )
         for node in nodes:
             try:
-                self._fs.ioctl(node, _PORT_RESET, b'')
+                request = _OLD_PORT_RESET if card.old else _PORT_RESET
+                self._fs.ioctl(node, request, b'')
             except OSError as exc:
                 self._failed(deployable, exc, f'reset of {node}')
 

@@ -15,6 +15,7 @@ from cyborg_fpga import errors
 from cyborg_fpga import model
 from cyborg_fpga.drivers import base
 from cyborg_fpga.drivers import families
+from cyborg_fpga.drivers import holders
 from cyborg_fpga.drivers import pci_function
 
 LOG = logging.getLogger(__name__)
@@ -88,6 +89,39 @@ class PciDriver(base.Driver):
                     else model.Cause.DEVICE_ERROR
                 ),
                 detail=f'reset: {exc.strerror or exc}',
+            ) from exc
+
+    def users(
+        self, device: model.PciAddress, deployable: str
+    ) -> list[holders.Holder]:
+        function = self._find(device, deployable)
+        return self._fs.opened_by(function.vfio_nodes())
+
+    def has_vfs(self, device: model.PciAddress, number: int) -> bool:
+        return len(pci_function.Function(self._fs, device).vfs()) == number
+
+    def set_vfs(self, device: model.PciAddress, number: int) -> None:
+        card = pci_function.Function(self._fs, device)
+        vfs = card.vfs()
+        if len(vfs) == number:
+            return
+        functions = [card, *(pci_function.Function(self._fs, a) for a in vfs)]
+        nodes = [node for f in functions for node in f.vfio_nodes()]
+        self.refuse_users(device, self._fs.opened_by(nodes))
+        try:
+            if vfs and number:
+                # From one number to another there is no other way.
+                self._fs.write(f'{card.path}/sriov_numvfs', '0')
+            self._fs.write(f'{card.path}/sriov_numvfs', str(number))
+        except OSError as exc:
+            raise errors.DeviceFailed(
+                deployable=str(device),
+                cause=(
+                    model.Cause.TIMEOUT
+                    if exc.errno == errno.ETIMEDOUT
+                    else model.Cause.DEVICE_ERROR
+                ),
+                detail=f'{number} virtual functions: {exc.strerror or exc}',
             ) from exc
 
     def _known(self, address: model.PciAddress) -> _Known | None:

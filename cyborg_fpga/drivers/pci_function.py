@@ -5,6 +5,7 @@ import re
 from oslo_log import log as logging
 
 from cyborg_fpga import model
+from cyborg_fpga.drivers import holders
 from cyborg_fpga.drivers import sysfs
 
 LOG = logging.getLogger(__name__)
@@ -23,7 +24,7 @@ def addresses(fs: sysfs.Sysfs) -> list[model.PciAddress]:
         names = fs.listdir(DEVICES)
     except OSError:
         return []
-    return sorted(filter(None, map(_parsed, names)))
+    return sorted(filter(None, map(parsed, names)))
 
 
 class Function:
@@ -78,10 +79,33 @@ class Function:
         """Its virtual functions in the order of their numbers."""
         links = self._fs.glob(f'{self.path}/virtfn*')
         targets = (
-            _parsed(self._fs.readlink(link).rpartition('/')[2])
+            parsed(self._fs.readlink(link).rpartition('/')[2])
             for link in sorted(links, key=_number)
         )
         return [target for target in targets if target is not None]
+
+    def driver(self) -> str | None:
+        """The kernel's driver that has it; None: none has."""
+        try:
+            link = self._fs.readlink(f'{self.path}/driver')
+        except OSError:
+            return None
+        return link.rpartition('/')[2]
+
+    def iommu_group(self) -> str | None:
+        """Number of its group; None without an IOMMU."""
+        try:
+            link = self._fs.readlink(f'{self.path}/iommu_group')
+        except OSError:
+            return None
+        return link.rpartition('/')[2]
+
+    def vfio_nodes(self) -> list[str]:
+        """Device nodes by which a guest can have it."""
+        devices = self._fs.glob(f'{self.path}/vfio-dev/vfio*')
+        return holders.vfio_nodes(
+            self.iommu_group(), [path.rpartition('/')[2] for path in devices]
+        )
 
     def is_vf(self) -> bool:
         return self._fs.exists(f'{self.path}/physfn')
@@ -106,7 +130,8 @@ class Function:
             return None
 
 
-def _parsed(name: str) -> model.PciAddress | None:
+def parsed(name: str) -> model.PciAddress | None:
+    """The address that a name in sysfs is, if it is one."""
     try:
         return model.PciAddress.parse(name)
     except ValueError:

@@ -17,6 +17,7 @@ from oslo_privsep import capabilities
 from oslo_privsep import priv_context
 
 from cyborg_fpga import model
+from cyborg_fpga.drivers import holders
 from cyborg_fpga.drivers import sysfs
 
 default = priv_context.PrivContext(
@@ -27,6 +28,8 @@ default = priv_context.PrivContext(
         capabilities.CAP_DAC_OVERRIDE,
         capabilities.CAP_SYS_ADMIN,
         capabilities.CAP_SYS_RAWIO,
+        # To see what other users' processes have open.
+        capabilities.CAP_SYS_PTRACE,
     ],
 )
 
@@ -49,6 +52,12 @@ class _Request(NamedTuple):
 _REQUESTS = {
     0xB640: _Request('dfl-port', 0, False),
     0xB680: _Request('dfl-fme', 24, True),
+    0x4004B681: _Request('dfl-fme', 4, False),
+    0x4004B682: _Request('dfl-fme', 4, False),
+    0xB540: _Request('intel-fpga-port', 0, False),
+    0xB580: _Request('intel-fpga-fme', 32, True),
+    0xB581: _Request('intel-fpga-fme', 12, False),
+    0xB582: _Request('intel-fpga-fme', 12, False),
 }
 _PCI = '[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}[.][0-7]'
 _EXAMINE = re.compile(f'examine -d {_PCI} -r platform -f JSON -o {{report}}')
@@ -69,10 +78,22 @@ _TOOLS = {
 #: Attributes of a PCI function that may be written.
 _ATTRIBUTES = ('reset', 'sriov_numvfs')
 
-_NODE = re.compile('(?P<kind>dfl-fme|dfl-port)[.](?P<number>[0-9]{1,6})')
+#: Drivers of the kernel that functions may be bound to, or not.
+_DRIVERS = ('dfl-pci', 'intel-fpga-pci')
+_BINDINGS = ('bind', 'unbind')
+
+_NODE = re.compile(
+    '(?P<kind>(dfl|intel-fpga)-(fme|port))[.](?P<number>[0-9]{1,6})'
+)
+#: Nodes of which it may be asked who has them open.
+_ASKED = re.compile(
+    'vfio/(noiommu-)?[0-9]{1,6}|vfio/devices/vfio[0-9]{1,6}'
+    '|(dfl|intel-fpga)-port[.][0-9]{1,6}'
+)
 _ATTRIBUTE = re.compile(
     'bus/pci/devices/(?P<address>[0-9a-f:.]+)/(?P<name>[a-z_]+)'
 )
+_BINDING = re.compile('bus/pci/drivers/(?P<driver>[a-z-]+)/(?P<name>[a-z]+)')
 _IMAGE = re.compile('[0-9A-Za-z][0-9A-Za-z._-]{0,254}')
 _FUNCTION = re.compile('[0-9a-f]{32}')
 
@@ -101,9 +122,16 @@ class PrivilegedSysfs(sysfs.Sysfs):
 
     def write(self, path: str, text: str) -> None:
         match = _ATTRIBUTE.fullmatch(path)
-        if match is None:
+        binding = _BINDING.fullmatch(path)
+        if match is not None:
+            _write(match['address'], match['name'], text)
+        elif binding is not None:
+            _bind(binding['driver'], binding['name'], text)
+        else:
             raise _refused(path)
-        _write(match['address'], match['name'], text)
+
+    def opened_by(self, nodes: Sequence[str]) -> list[holders.Holder]:
+        return [holders.Holder(*found) for found in _opened_by(list(nodes))]
 
     def ioctl(
         self,
@@ -113,12 +141,16 @@ class PrivilegedSysfs(sysfs.Sysfs):
         *,
         image: pathlib.Path | None = None,
         offset: int = 0,
-    ) -> None:
+    ) -> bytes:
         match = _NODE.fullmatch(node)
         if match is None:
             raise _refused(node)
         name = None if image is None else self._cached(image)
-        _ioctl(match['kind'], int(match['number']), request, arg, name, offset)
+        number = int(match['number'])
+        answer: bytes = _ioctl(
+            match['kind'], number, request, arg, name, offset
+        )
+        return answer
 
     def load_firmware(
         self,
@@ -166,6 +198,24 @@ def _write(address: str, name: str, text: str) -> None:
 
 
 @default.entrypoint
+def _bind(driver: str, name: str, text: str) -> None:
+    if driver not in _DRIVERS or name not in _BINDINGS:
+        raise _refused(f'{driver}/{name}')
+    if not re.fullmatch(_PCI, text):
+        raise _refused(text)
+    _fs().write(f'bus/pci/drivers/{driver}/{name}', text)
+
+
+@default.entrypoint
+def _opened_by(nodes: list[str]) -> list[tuple[int, str, str]]:
+    for node in nodes:
+        if not _ASKED.fullmatch(node):
+            raise _refused(node)
+    found = _fs().opened_by(nodes)
+    return [(one.process, one.command, one.node) for one in found]
+
+
+@default.entrypoint
 def _ioctl(
     kind: str,
     number: int,
@@ -173,14 +223,14 @@ def _ioctl(
     arg: bytes,
     image: str | None,
     offset: int,
-) -> None:
+) -> bytes:
     expected = _REQUESTS.get(request)
     # Without an image the argument would name an address in this process.
     if expected != _Request(kind, len(arg), image is not None):
         raise _refused(f'{kind} request {request:#x}')
     path = None if image is None else _image(image)
-    _fs().ioctl(f'{kind}.{int(number)}', request, arg, image=path,
-                offset=offset)  # fmt: skip
+    node = f'{kind}.{int(number)}'
+    return _fs().ioctl(node, request, arg, image=path, offset=offset)
 
 
 @default.entrypoint

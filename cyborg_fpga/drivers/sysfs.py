@@ -9,6 +9,7 @@ import array
 import ctypes
 import errno
 import fcntl
+import functools
 import glob
 import mmap
 import os
@@ -20,6 +21,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from cyborg_fpga import errors
+from cyborg_fpga.drivers import holders
+from cyborg_fpga.drivers import slow
 
 #: In a tool's arguments: where the image is, and where to write a report.
 IMAGE, REPORT = '{image}', '{report}'
@@ -38,6 +41,10 @@ _REPORT_LIMIT = 1 << 20
 #: Our directory among the kernel's firmware.
 _OURS = 'cyborg-fpga'
 _CHUNK = 1 << 20
+#: Where the structures of all loading requests have it.
+_ADDRESS_AT = 16
+#: Attributes whose writer waits for guests.
+_BLOCKING = ('sriov_numvfs', 'bind', 'unbind', 'reset')
 
 
 class Ended(NamedTuple):
@@ -58,7 +65,10 @@ class Sysfs:
     Safe to share between threads: it keeps nothing open.
 
     :param tools: Directories in which vendors' tools are looked for.
+    :ivar patience: Seconds to wait for an attribute that may block.
     """
+
+    patience = 30.0
 
     def __init__(
         self,
@@ -89,7 +99,21 @@ class Sysfs:
             return attribute.read(limit) or b''
 
     def write(self, path: str, text: str) -> None:
-        """Write *text* in a single write(), as attributes want it."""
+        """Write *text* in a single write(), as attributes want it.
+
+        :raises OSError: What the kernel answered; ETIMEDOUT or EBUSY for an
+            attribute that may block, see :mod:`.slow`.
+        """
+        if path.rpartition('/')[2] not in _BLOCKING:
+            self._write(path, text)
+            return
+        slow.call(
+            self._path(path),
+            functools.partial(self._write, path, text),
+            self.patience,
+        )
+
+    def _write(self, path: str, text: str) -> None:
         fd = os.open(self._path(path), os.O_WRONLY)
         try:
             os.write(fd, text.encode())
@@ -167,6 +191,10 @@ class Sysfs:
     def _record(self, manager: int, function: str) -> str:
         return f'fpga{manager}.{function}.{self.boot_id()}'
 
+    def opened_by(self, nodes: Sequence[str]) -> list[holders.Holder]:
+        """The processes that have any of the device nodes open."""
+        return holders.find(self._devroot, nodes)
+
     def has_tool(self, tool: str) -> bool:
         """Whether a vendor's tool is installed here."""
         return self._tool(tool) is not None
@@ -237,19 +265,19 @@ class Sysfs:
         *,
         image: pathlib.Path | None = None,
         offset: int = 0,
-    ) -> None:
+    ) -> bytes:
         """Send *request* to the device node; blocks as long as it does.
 
         :param node: Name below the device root, ``dfl-fme.0``.
         :param arg: The packed structure; empty passes no argument at all.
         :param image: Is mapped into memory for the call; the address of its
-            byte *offset* then replaces the last 8 bytes of *arg*.
+            byte *offset* then replaces the 8 bytes at 16 of *arg*.
+        :returns: What the kernel has made of *arg*.
         :raises OSError: What the kernel answered, or EINVAL for an *image*
             that ends before *offset*.
         """
         if image is None:
-            self._call(node, request, arg)
-            return
+            return self._call(node, request, arg)
         with open(image, 'rb') as file:
             if os.fstat(file.fileno()).st_size <= offset:
                 raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
@@ -261,8 +289,10 @@ class Sysfs:
                 first = ctypes.c_char.from_buffer(mapping, offset)
                 try:
                     address = ctypes.addressof(first)
-                    packed = arg[:-8] + address.to_bytes(8, 'little')
-                    self._call(node, request, packed)
+                    middle = address.to_bytes(8, 'little')
+                    packed = arg[:_ADDRESS_AT] + middle
+                    packed += arg[len(packed) :]
+                    return self._call(node, request, packed)
                 finally:
                     # The mapping cannot be closed while it is exported.
                     del first
@@ -270,13 +300,14 @@ class Sysfs:
     def _tool(self, name: str) -> str | None:
         return shutil.which(name, path=self._tools)
 
-    def _call(self, node: str, request: int, arg: bytes) -> None:
+    def _call(self, node: str, request: int, arg: bytes) -> bytes:
         path = self._below(self._devroot, node)
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
             # An immutable argument is what makes Python let other threads
             # run meanwhile. Requests without argument refuse a pointer.
-            fcntl.ioctl(fd, request, arg or 0)
+            answer = fcntl.ioctl(fd, request, arg or 0)
+            return answer if isinstance(answer, bytes) else b''
         finally:
             os.close(fd)
 

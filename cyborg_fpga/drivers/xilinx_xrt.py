@@ -21,6 +21,7 @@ from cyborg_fpga import model
 from cyborg_fpga.bitstream import formats
 from cyborg_fpga.bitstream import header
 from cyborg_fpga.drivers import base
+from cyborg_fpga.drivers import holders
 from cyborg_fpga.drivers import sysfs
 from cyborg_fpga.drivers import xrt_card
 
@@ -271,6 +272,12 @@ class XilinxXRTDriver(base.Driver):
                 cause=model.Cause.DEVICE_ERROR,
                 detail=f'{tool} says that its memory is not calibrated',
             )
+
+    def users(
+        self, device: model.PciAddress, deployable: str
+    ) -> list[holders.Holder]:
+        user = self._find(device, deployable).user
+        return self._fs.opened_by(user.vfio_nodes() if user else [])
 
     def _find(
         self, device: model.PciAddress, deployable: str

@@ -41,7 +41,7 @@ class SimulatedSysfs(sysfs.Sysfs):
             raise OSError(number, os.strerror(number))
         return data
 
-    def write(self, path: str, text: str) -> None:
+    def _write(self, path: str, text: str) -> None:
         # Attributes that do not exist or cannot be written fail the same
         # way as in the real tree, before anybody is asked.
         if not self.exists(path):
@@ -70,8 +70,9 @@ class SimulatedSysfs(sysfs.Sysfs):
     def run_function(self, address: str, data: bytes) -> bytes:
         return client.Simulator(self._directory).run(address, data)
 
-    def _call(self, node: str, request: int, arg: bytes) -> None:
+    def _call(self, node: str, request: int, arg: bytes) -> bytes:
         self._ask({'op': 'ioctl', 'node': node, 'request': request}, arg)
+        return arg
 
     def _ask(
         self, header: dict[str, Any], blob: bytes, seconds: float | None = None

@@ -241,6 +241,20 @@ class TestLosses(base.DatabaseTest):
 
 
 class TestVirtualFunctions(base.DatabaseTest):
+    def test_what_a_guest_hides_is_still_known(self):
+        self.store()
+        hidden = base.region(
+            region_id=None,
+            readable=False,
+            wipe_levels=(model.WipeLevel.RESET,),
+        )
+        found = self.stored(base.card(base.CARD, hidden))
+        self.assertEqual(base.REGION_ID, found.region_id)
+        self.assertIn(model.WipeLevel.CLEAR, found.wipe_levels)
+        # A card that can be read and has no region id has none.
+        found = self.stored(base.card(base.CARD, base.region(region_id=None)))
+        self.assertIsNone(found.region_id)
+
     def test_vfs_replace_a_free_pf(self):
         found = self.stored()
         self.store(base.card(base.CARD, base.region(vfs=2)))

@@ -200,6 +200,21 @@ class TestDiscover(DriverTest):
             (model.WipeLevel.RESET,), self.deployable(VF_CARD).wipe_levels
         )
 
+    def test_a_card_that_is_in_a_guest_as_a_whole_is_still_there(self):
+        self.simulator.fault(str(PF), 'guest')
+        found = self.report()
+        self.assertEqual('PAC_A10', found.family)
+        self.assertEqual(0, found.numa_node)
+        (region,) = found.deployables
+        self.assertEqual((PORT, (PF,)), (region.name, region.handles))
+        self.assertFalse(region.readable)
+        self.assertIsNone(region.region_id)
+        self.fails(
+            model.Cause.DEVICE_BUSY, 'vfio-pci', self.driver.identify, PF, PORT
+        )
+        self.simulator.clear(str(PF))
+        self.assertEqual(A10, self.deployable().region_id)
+
     def test_a_vf_that_a_guest_has_stays_a_handle(self):
         for vf in self.deployable(VF_CARD).handles:
             shutil.rmtree((self.sys / str(vf) / 'fpga_region').resolve())
