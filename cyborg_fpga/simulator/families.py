@@ -97,3 +97,23 @@ FAMILIES: dict[str, dict[str, Any]] = {
     'ZYNQ7000': {'kind': 'zynq', 'region_id': None, 'idcode': '03727093'},
     'ZYNQMP': {'kind': 'zynq', 'region_id': None, 'idcode': '04738093'},
 }
+
+#: Family -> seconds for a load of any size, and bytes per second on top.
+#: Whole loads are published to take 1.9 s on a D5005 and 0.9 s on an N6001
+#: (OFS getting started guides); of an Alveo card its configuration port is
+#: the limit (UG909), of a Zynq its own (UG585). The others are like their kin.
+_SPEEDS: dict[str, tuple[float, float]] = {
+    'PAC_A10': (0.2, 40e6),
+    'PAC_D5005': (0.4, 20e6),
+    'N6001': (0.3, 50e6),
+    'U250': (0.5, 30e6),
+    'F2': (1.0, 1e12),
+    'ZYNQ7000': (0.1, 100e6),
+    'ZYNQMP': (0.1, 150e6),
+}
+
+
+def speed(family: str) -> dict[str, float]:
+    """Members that say how fast cards of *family* are loaded."""
+    fixed, rate = _SPEEDS.get(family, _SPEEDS['PAC_A10'])
+    return {'program_fixed': fixed, 'program_rate': rate}

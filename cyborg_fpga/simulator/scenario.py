@@ -37,7 +37,7 @@ A card has these members::
         vf_offset: 128            # first VF's distance from the PF
         vf_stride: 2              # and from one VF to the next
         program_fixed: 0.2        # seconds to load an image of any size
-        program_rate: 40000000    # bytes per second on top
+        program_rate: 40000000    # bytes per second on top; by family
         memory: 65536             # bytes that a guest sees of a function
         faults:                   # from the first start on, see faults.py
           slow: {seconds: 2, times: 1}
@@ -291,7 +291,7 @@ def _card(where: str, item: Any) -> Card:
     if family not in families.FAMILIES:
         known = ', '.join(sorted(families.FAMILIES))
         raise ScenarioError(f'{where}.family: must be one of {known}')
-    defaults = dict(families.FAMILIES[family])
+    defaults = {**families.FAMILIES[family], **families.speed(family)}
     del defaults['kind']
     members = {**defaults, **item}
     for name, value in members.items():
