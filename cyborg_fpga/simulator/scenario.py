@@ -63,6 +63,8 @@ _NAME = re.compile('[a-z0-9]([a-z0-9.-]{0,62}[a-z0-9-])?')
 _COUNT_LIMIT = 10_000
 #: From one card of a ``count`` to the next: its bridge is on the bus before.
 _BUSES = 2
+#: Several times as fast where it is.
+_DUMPER = getattr(yaml, 'CSafeDumper', yaml.SafeDumper)
 
 DEFAULT = """
 cards:
@@ -171,7 +173,9 @@ class Scenario:
     def dump(self) -> str:
         """The YAML text that :func:`parse` turns into this again."""
         cards = [dataclasses.asdict(card) for card in self.cards]
-        text: str = yaml.safe_dump({'cards': cards}, sort_keys=False)
+        text: str = yaml.dump(
+            {'cards': cards}, Dumper=_DUMPER, sort_keys=False
+        )
         return text
 
 

@@ -100,13 +100,17 @@ class CardTree(abc.ABC):
         self._scratch = directory / 'state'
         self.nodes: dict[str, Node] = {}
         self.knobs: dict[str, Knob] = {}
+        self._hidden = False
 
     def build(self) -> None:
         """Write everything; what is there already is only brought up to date.
 
         The links by which a card is found come last.
         """
+        # Nobody can find the card yet, so nobody reads.
+        self._hidden = not self.present()
         self._write()
+        self._hidden = False
         self._dev.mkdir(exist_ok=True)
         for name in self.nodes:
             (self._dev / name).parent.mkdir(exist_ok=True)
@@ -200,23 +204,59 @@ class CardTree(abc.ABC):
 
     def _replace(self, path: pathlib.Path, data: bytes) -> None:
         """Change an attribute so that no reader sees half of it."""
+        if self._hidden and _created(str(path), data):
+            return
         try:
             if path.read_bytes() == data:
                 return
         except FileNotFoundError:
             path.parent.mkdir(parents=True, exist_ok=True)
-            if not self.present():
-                # Nobody can find the card yet, so nobody reads.
-                path.write_bytes(data)
-                return
         temporary = self._scratch / f'{self._card.address}.attribute'
         temporary.write_bytes(data)
         temporary.replace(path)
 
     def _link(self, link: pathlib.Path, target: pathlib.Path) -> None:
-        link.parent.mkdir(parents=True, exist_ok=True)
-        if not link.is_symlink():
-            link.symlink_to(os.path.relpath(target, link.parent))
+        name = str(link)
+        if os.path.lexists(name):
+            return
+        folder = os.path.dirname(name)
+        where = _relative(str(target), folder)
+        try:
+            os.symlink(where, name)
+        except FileNotFoundError:
+            os.makedirs(folder, exist_ok=True)
+            os.symlink(where, name)
+
+
+def _created(name: str, data: bytes) -> bool:
+    """Write a file that is not there yet; False: it is.
+
+    A host has thousands of attributes, so this asks the system for no more
+    than it must.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    try:
+        try:
+            file = os.open(name, flags, 0o644)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(name), exist_ok=True)
+            file = os.open(name, flags, 0o644)
+    except FileExistsError:
+        return False
+    try:
+        os.write(file, data)
+    finally:
+        os.close(file)
+    return True
+
+
+def _relative(target: str, start: str) -> str:
+    """As ``os.path.relpath``, for two paths of one tree."""
+    there, here = target.split('/'), start.split('/')
+    same = 0
+    while same < min(len(there), len(here)) and there[same] == here[same]:
+        same += 1
+    return '/'.join(['..'] * (len(here) - same) + there[same:])
 
 
 def marker(number: int) -> str:
