@@ -21,6 +21,7 @@
     |   +-- StaleFence
     |   +-- StaleReport
     +-- BitstreamUnusable           409
+    +-- LengthRequired              411
     +-- TooLarge                    413
     +-- UnsupportedMediaType        415
     +-- Unresolved                  423
@@ -176,6 +177,12 @@ class BitstreamUnusable(FPGAError):
     http_status = 409
     code = 'fpga.bitstream.unusable'
     template = 'Bitstream {image} cannot be used: {reason}'
+
+
+class LengthRequired(FPGAError):
+    http_status = 411
+    code = 'fpga.length_required'
+    template = 'The request must say how long its body is (Content-Length).'
 
 
 class TooLarge(FPGAError):

@@ -12,6 +12,7 @@ from cyborg_fpga import policy
 from cyborg_fpga.api import auth
 from cyborg_fpga.api import faults
 from cyborg_fpga.api import handler
+from cyborg_fpga.api import octets
 from cyborg_fpga.api import routes
 from cyborg_fpga.api import sizelimit
 from cyborg_fpga.rpc import conductor
@@ -31,10 +32,11 @@ def make_app(conf: cfg.ConfigOpts, transport: messaging.Transport) -> Any:
         policy=policy.Policy(conf),
     )
     app: Any = routes.Root(routes.table(services))
-    app = auth.protect(app, conf)
+    whole = app = auth.protect(app, conf)
     app = sizelimit.SizeLimit(
         app, conf.api.max_body_bytes, {'run': conf.api.max_function_bytes}
     )
+    app = octets.Lift(app, whole, conf.api.max_upload_bytes)
     app = faults.Barrier(app)
     app = request_id.RequestId(app, conf)
     app = http_proxy_to_wsgi.HTTPProxyToWSGI(app, conf)

@@ -22,6 +22,7 @@ from cyborg_fpga import errors
 from cyborg_fpga import policy
 from cyborg_fpga.api import auth
 from cyborg_fpga.api import filters
+from cyborg_fpga.api import octets
 from cyborg_fpga.api.schemas import parts
 from cyborg_fpga.rpc import conductor
 
@@ -57,6 +58,7 @@ class Call:
     :ivar query: Checked parameters; uuids in canonical form.
     :ivar body: Checked body; None where the route takes none; as it is
         where that takes :data:`parts.BYTES`.
+        ``octets.Octets`` where that is an upload.
     :ivar base_url: Of links; without a slash at its end.
     :ivar path_url: Of this very resource, without the query.
     """
@@ -133,6 +135,7 @@ class Spec:
     query: parts.Schema
     cyborg_filters: bool
     body: parts.Versions | None
+    upload: bool
     answers: Answers
 
     @property
@@ -146,6 +149,7 @@ def expose(
     query: parts.Schema = parts.NO_QUERY,
     cyborg_filters: bool = False,
     body: parts.Versions | None = None,
+    upload: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Publish a controller's method.
 
@@ -154,11 +158,13 @@ def expose(
     :param query: Schema of the query string.
     :param cyborg_filters: It may also be written as :mod:`filters` reads it.
     :param body: Schemas of the JSON body; None: no body is read.
+    :param upload: The body is a file, see :mod:`cyborg_fpga.api.octets`.
     """
     spec = Spec(
         query=query,
         cyborg_filters=cyborg_filters,
         body=body,
+        upload=upload,
         answers=answers,
     )
 
@@ -223,10 +229,16 @@ def _read(req: webob.Request, spec: Spec, services: Services) -> Call:
         ctx=context.RequestContext.from_environ(req.environ),
         minor=minor,
         query=_query(req, spec),
-        body=None if spec.body is None else _body(req, spec.body, minor),
+        body=_body_of(req, spec, minor),
         base_url=base_url,
         path_url=base_url + req.path_info.rstrip('/'),
     )
+
+
+def _body_of(req: webob.Request, spec: Spec, minor: int) -> Any:
+    if spec.upload:
+        return octets.Octets(req.environ)
+    return None if spec.body is None else _body(req, spec.body, minor)
 
 
 def _query(req: webob.Request, spec: Spec) -> dict[str, str]:
@@ -241,7 +253,8 @@ def _query(req: webob.Request, spec: Spec) -> dict[str, str]:
         if name in given:
             raise errors.InvalidInput(f'Argument given twice: "{name}"')
         given[name] = value
-    checked: dict[str, str] = _check(given, spec.query)
+    # No parameter is required.
+    checked: dict[str, str] = _check(given, spec.query) if given else {}
     return checked
 
 

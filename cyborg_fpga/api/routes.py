@@ -85,8 +85,13 @@ def _ours(services: handler.Services) -> Routes:
     h = hosts.Hosts(services)
     o = operations.Operations(services)
     return {
-        '/v2/bitstreams': {'GET': b.index},
-        '/v2/bitstreams/{uuid}': {'GET': b.show},
+        '/v2/bitstreams': {'GET': b.index, 'POST': b.create},
+        '/v2/bitstreams/{uuid}': {
+            'GET': b.show,
+            'PATCH': b.update,
+            'DELETE': b.delete,
+        },
+        '/v2/bitstreams/{uuid}/verify': {'POST': b.verify},
         '/v2/claims': {'GET': c.index, 'POST': c.create},
         '/v2/claims/{uuid}': {'GET': c.show, 'DELETE': c.delete},
         '/v2/claims/{uuid}/program': {'POST': c.program, 'PATCH': c.program},

@@ -54,6 +54,11 @@ class Passing:
             self._watch.end()
 
 
+def says_more_behind(found: header.Header) -> bool:
+    """*found* is from the beginning, and that may not be all it says."""
+    return found.format is header.Format.XCLBIN and found.size > BEGINNING
+
+
 def header_behind(
     found: header.Header, read: Callable[[int, int], bytes]
 ) -> header.Header:
@@ -62,6 +67,6 @@ def header_behind(
     :param read: Gives bytes of the file by offset and length.
     :raises errors.BadBitstream: It is damaged.
     """
-    if found.format is not header.Format.XCLBIN or found.size <= BEGINNING:
+    if not says_more_behind(found):
         return found
     return formats.read(source.Source(read, found.size))

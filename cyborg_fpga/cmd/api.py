@@ -28,7 +28,11 @@ class Server:
     def start(self) -> None:
         where = self._conf.api
         self._http = http.serve(
-            _application(self._conf), where.host_ip, where.port, where.threads
+            _application(self._conf),
+            where.host_ip,
+            where.port,
+            where.threads,
+            max_body=where.max_upload_bytes,
         )
         LOG.info('Listening on %s port %s', where.host_ip, where.port)
 

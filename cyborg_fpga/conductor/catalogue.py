@@ -6,6 +6,7 @@ the last, and compares one page of the tagged images with our records.
 """
 
 import datetime
+import functools
 import time
 from collections.abc import Iterable
 
@@ -88,6 +89,17 @@ class Catalogue:
         row = self._read(image)
         bitstreams.upsert(ctx, [row])
         return row
+
+    def refresh(self, ctx: context.RequestContext, image_uuid: str) -> bool:
+        """Record an image as it is in Glance now; True: that is news.
+
+        :raises errors.ServiceUnavailable: Glance is away.
+        """
+        try:
+            found = [self._glance.get(image_uuid)]
+        except errors.NotFound:
+            return bool(self._forget(ctx, [image_uuid]))
+        return bool(self._record(ctx, found))
 
     def usable(
         self, ctx: context.RequestContext, image_uuid: str
@@ -194,7 +206,16 @@ class Catalogue:
             else:
                 others.append(image.id)
         changed = bitstreams.upsert(ctx, rows) if rows else 0
-        return changed + self._forget(ctx, others)
+        # They may have been given it since Glance was asked.
+        known = bitstreams.recorded(ctx, others) if others else []
+        lost = [uuid for uuid in known if self._is_untagged(uuid)]
+        return changed + self._forget(ctx, lost)
+
+    def _is_untagged(self, image_uuid: str) -> bool:
+        try:
+            return glance.TAG not in self._glance.get(image_uuid).tags
+        except errors.NotFound:
+            return True
 
     def _forget(self, ctx: context.RequestContext, uuids: list[str]) -> int:
         return bitstreams.forget(ctx, uuids) if uuids else 0
@@ -237,8 +258,9 @@ class Catalogue:
 
     def _fetch_header(self, image: glance.Image) -> _Header:
         try:
-            data = self._glance.head(image.id, source.HEAD)
-            file = source.beginning(data, image.size or 0)
+            file = source.Source(
+                functools.partial(self._glance.part, image.id), image.size or 0
+            )
             return formats.read(file), ''
         except errors.BadBitstream as exc:
             return None, f'is no bitstream ({exc.kwargs["reason"]})'

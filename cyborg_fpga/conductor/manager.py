@@ -230,6 +230,13 @@ class Manager:
         return operation.to_wire()
 
     @_expected
+    def refresh_bitstream(
+        self, ctx: context.RequestContext, image_uuid: str
+    ) -> None:
+        if self._catalogue.refresh(ctx, image_uuid):
+            self.reconciler.wake()
+
+    @_expected
     def cancel(self, ctx: context.RequestContext, uuid: str) -> None:
         operation = operations.get(ctx, uuid)
         self._after(ctx, self._supervision.cancel(ctx, operation))

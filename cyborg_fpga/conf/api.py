@@ -63,6 +63,16 @@ through the message queue, to the conductor and to the agent.
 """,
     ),
     cfg.IntOpt(
+        'max_upload_bytes',
+        default=4 << 30,
+        min=1024,
+        help="""
+Largest bitstream that can be uploaded with ``POST /v2/bitstreams``; larger
+ones are answered 413. It is passed on to Glance as it comes, and never as a
+whole in memory or on a disk here.
+""",
+    ),
+    cfg.IntOpt(
         'conductor_timeout',
         default=30,
         min=1,

@@ -212,6 +212,17 @@ def sweep_page(
 
 
 @engine.reader
+def recorded(
+    ctx: context.RequestContext, image_uuids: Sequence[str]
+) -> list[str]:
+    """Those of the images that are in the catalogue."""
+    query = sa.select(models.Bitstream.uuid).where(
+        models.Bitstream.uuid.in_(image_uuids)
+    )
+    return list(ctx.session.execute(query).scalars())
+
+
+@engine.reader
 def cursor(ctx: context.RequestContext, name: str) -> str | None:
     """The value kept under *name*, None before the first."""
     return ctx.session.execute(

@@ -1,6 +1,7 @@
 """Talk to the accelerator API and turn its errors into sentences."""
 
 import json
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
@@ -75,10 +76,25 @@ class Client:
         found: bytes = answer.content
         return found
 
+    def upload(self, path: str, body: Iterable[bytes], **query: Any) -> Json:
+        """Send a file once, piece by piece.
+
+        :param body: Its pieces; ``len()`` is how many bytes they have.
+        """
+        answer = self._request(
+            'POST',
+            path,
+            params=_given(query),
+            data=body,
+            headers={'Content-Type': 'application/octet-stream'},
+            connect_retries=0,
+        )
+        return self._json(answer)
+
     def delete(self, path: str, **query: Any) -> None:
         self._request('DELETE', path, params=_given(query))
 
-    def patch(self, path: str, body: list[Json]) -> tuple[Json, str]:
+    def patch(self, path: str, body: Json | list[Json]) -> tuple[Json, str]:
         """Answer the body and the ``Location`` header, '' without one."""
         answer = self._request('PATCH', path, json=body)
         return self._json(answer), answer.headers.get('Location', '')

@@ -21,8 +21,8 @@ class ConductorAPI:
     ======= =====================================================
     1.0     report, begin, progress, finish (from agents);
             claim, release, program, cancel, set_host, set_device,
-            bind, unbind, delete_arqs, delete_arqs_of, run
-            (from the API)
+            bind, unbind, delete_arqs, delete_arqs_of,
+            refresh_bitstream, run (from the API)
     ======= =====================================================
     """
 
@@ -202,6 +202,15 @@ class ConductorAPI:
             claim_uuid=claim_uuid,
         )
         return model.Operation.from_wire(answer)
+
+    def refresh_bitstream(
+        self, ctx: context.RequestContext, image_uuid: str
+    ) -> None:
+        """Look at an image in Glance now; record it, or forget it.
+
+        Safe to repeat; returns when its record is stored.
+        """
+        self._client.call(ctx, 'refresh_bitstream', image_uuid=image_uuid)
 
     def run(
         self,

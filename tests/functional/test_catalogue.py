@@ -9,6 +9,7 @@ from oslotest import base
 from cyborg_fpga import context
 from cyborg_fpga import errors
 from cyborg_fpga.bitstream import gbs
+from cyborg_fpga.bitstream import xclbin
 from cyborg_fpga.clients import glance
 from cyborg_fpga.conductor import catalogue
 from cyborg_fpga.db import bitstreams
@@ -159,6 +160,27 @@ class TestFollowing(CatalogueCase):
         self.cycle()
         self.assertIn(later, self.known())
 
+    def test_a_tag_that_came_since_glance_was_asked_is_no_lost_one(self):
+        image_id = self.upload(tags=())
+        seen = self.glance.get(image_id)
+        self.cloud.glance().image_tags.update(image_id, 'FPGA')
+        self.assertTrue(self.catalogue.refresh(self.ctx, image_id))
+        self.catalogue._record(self.ctx, [seen])
+        self.assertIn(image_id, self.known())
+
+    def test_one_is_looked_at_now_whatever_became_of_it(self):
+        image_id = self.upload()
+        self.assertTrue(self.catalogue.refresh(self.ctx, image_id))
+        self.assertFalse(self.catalogue.refresh(self.ctx, image_id))
+        self.cloud.untag(image_id)
+        self.assertTrue(self.catalogue.refresh(self.ctx, image_id))
+        self.assertNotIn(image_id, self.known())
+        other = self.upload()
+        self.catalogue.refresh(self.ctx, other)
+        self.cloud.delete(other)
+        self.assertTrue(self.catalogue.refresh(self.ctx, other))
+        self.assertNotIn(other, self.known())
+
 
 class TestSweep(CatalogueCase):
     def setUp(self):
@@ -224,6 +246,18 @@ class TestHeaders(CatalogueCase):
         self.cycle()
         self.assertEqual(2, self.glance.requests - before)
 
+    def test_an_xclbin_is_read_as_far_as_it_says_something(self):
+        data = bytearray(xclbin.build(REGION, FUNCTION, bytes(3 << 20)))
+        # So that only what lies behind its image says it.
+        data[336:352] = bytes(16)
+        image_id = self.cloud.upload(bytes(data), type='crypto')
+        self.cycle()
+        found = bitstreams.get(self.ctx, image_id)
+        self.assertEqual(
+            (REGION, FUNCTION, True),
+            (found.region_id, found.function_id, found.usable),
+        )
+
     def test_a_file_of_another_kind_says_so(self):
         image_id = self.cloud.upload(b'not a bitstream', type='crypto')
         self.cycle()
@@ -234,17 +268,17 @@ class TestHeaders(CatalogueCase):
     def test_a_file_that_glance_cannot_give_does_not_stop_the_rest(self):
         broken = self.cloud.upload(b'x', type='crypto')
         good = self.upload()
-        real = self.glance.head
+        real = self.glance.part
         sick = errors.ServiceUnavailable(service='Glance', reason='sick')
 
-        def head(image_uuid, size):
+        def part(image_uuid, offset, length):
             if image_uuid == broken:
                 raise sick
-            return real(image_uuid, size)
+            return real(image_uuid, offset, length)
 
         # A store that has lost one file: nothing outside makes ours do so.
         with mock.patch.object(
-            self.glance, 'head', autospec=True, side_effect=head
+            self.glance, 'part', autospec=True, side_effect=part
         ):
             self.cycle()
         self.assertIn(good, self.known())

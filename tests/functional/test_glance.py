@@ -12,6 +12,7 @@ from cyborg_fpga import context
 from cyborg_fpga import errors
 from cyborg_fpga.clients import glance
 from tests.fixtures import cloud
+from tests.fixtures import gate
 
 ALICE = 'alice:project-a'
 BOB = 'bob:project-b'
@@ -152,10 +153,27 @@ class TestDownload(GlanceCase):
             self.assertGreater(len(next(chunks)), 0)
         self.assertEqual(image_id, self.client.get(image_id).id)
 
-    def test_its_first_bytes_can_be_had_alone(self):
+    def test_a_part_can_be_had_alone(self):
         image_id = self.cloud.upload(b'0123456789')
-        self.assertEqual(b'0123', self.client.head(image_id, 4))
-        self.assertEqual(b'0123456789', self.client.head(image_id, 99))
+        for offset, length, wanted in (
+            (0, 4, b'0123'),
+            (0, 10, b'0123456789'),
+            (3, 4, b'3456'),
+            (7, 99, b'789'),
+        ):
+            self.assertEqual(
+                wanted, self.client.part(image_id, offset, length)
+            )
+
+    def test_a_part_costs_no_more_than_it_is_long(self):
+        image_id = self.cloud.upload(bytes(20 << 20))
+        door = self.useFixture(gate.Gate(self.cloud.endpoints['image']))
+        self.cloud.conf.set_override('endpoint', door.url, 'glance')
+        # Whatever is sent behind so much does not arrive.
+        cut = door.hang_up_after('/file', 1 << 20)
+        client = glance.Glance(self.cloud.conf)
+        self.assertEqual(bytes(5000), client.part(image_id, 15 << 20, 5000))
+        self.assertEqual(0, cut())
 
     def test_an_image_without_data_is_not_found(self):
         image_id = self.cloud.upload(None)
@@ -181,6 +199,40 @@ class _Truncating(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *args):
         pass
+
+
+class _Whole(http.server.BaseHTTPRequestHandler):
+    """A store that gives no parts: one refuses, one gives all."""
+
+    def do_GET(self):
+        refuses = 'Range' in self.headers and self.server.refuses
+        self.send_response(400 if refuses else 200)
+        self.send_header('Content-Type', 'application/octet-stream')
+        data = b'' if refuses else bytes(range(256)) * 8192
+        self.send_header('Content-Length', str(len(data)))
+        self.end_headers()
+        # Who has enough hangs up.
+        with contextlib.suppress(OSError):
+            self.wfile.write(data)
+
+    def log_message(self, *args):
+        pass
+
+
+class TestWhole(base.BaseTestCase):
+    def test_a_store_without_parts_gives_them_all_the_same(self):
+        server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), _Whole)
+        self.addCleanup(server.server_close)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        self.addCleanup(thread.join)
+        self.addCleanup(server.shutdown)
+        url = f'http://127.0.0.1:{server.server_port}'
+        options = {'auth_type': 'admin_token', 'endpoint': url, 'token': 'a'}
+        client = glance.Glance(cloud.configuration({'glance': options}))
+        for server.refuses in (True, False):
+            found = client.part(str(uuid.uuid4()), (1 << 20) + 3, 4)
+            self.assertEqual(bytes([3, 4, 5, 6]), found)
 
 
 class TestAway(base.BaseTestCase):

@@ -42,7 +42,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     'conductor': BASE
     | {'bitstream', 'clients', 'db', 'killpoints', 'profiles', 'rpc'},
     'api': BASE
-    | {'clients.glance', 'db', 'policies', 'policy', 'profiles', 'rpc'},
+    | {
+        'bitstream',
+        'clients.glance',
+        'clients.glance_upload',
+        'db',
+        'policies',
+        'policy',
+        'profiles',
+        'rpc',
+    },
 }
 
 #: Where the parts are put together: these may import whatever they need.

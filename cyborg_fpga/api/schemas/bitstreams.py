@@ -50,6 +50,85 @@ _BITSTREAM = parts.closed(
 BITSTREAM: parts.Versions = [(0, _BITSTREAM)]
 BITSTREAMS: parts.Versions = [(0, parts.page('bitstreams', _BITSTREAM))]
 
+_WORD: parts.Schema = {
+    'type': 'string',
+    'pattern': r'^[^\0]{1,64}\Z',
+    'description': '1 to 64 characters without NUL',
+}
+_IDENT: parts.Schema = {
+    'type': 'string',
+    'pattern': r'^(0x)?[0-9a-fA-F{}-]{32,38}\Z',
+    'description': 'a UUID',
+}
+#: What belongs to a signature: at most 4096 bits in Base64.
+_SIGNATURE: parts.Schema = {
+    'type': 'string',
+    'pattern': r'^[!-~]{1,1024}\Z',
+    'description': '1 to 1024 printable ASCII characters without spaces',
+}
+_SOME_NAME: parts.Schema = {
+    'type': 'string',
+    'pattern': r'^[^\0]{1,255}\Z',
+    'description': '1 to 255 characters without NUL',
+}
+_VISIBILITY: parts.Schema = {
+    'enum': ['public', 'private', 'shared', 'community']
+}
+_SAID: dict[str, parts.Schema] = {
+    'vendor': _WORD,
+    'type': parts.TYPE,
+    'region_id': _IDENT,
+    'function_id': _IDENT,
+    'function_name': _SOME_NAME,
+    'version': _WORD,
+    'driver': _WORD,
+    'img_signature': _SIGNATURE,
+    'img_signature_hash_method': _SIGNATURE,
+    'img_signature_key_type': _SIGNATURE,
+    'img_signature_certificate_uuid': parts.UUID,
+}
+CREATE_QUERY = parts.query(
+    {'name': _SOME_NAME, 'visibility': _VISIBILITY, **_SAID}
+)
+UPDATE: parts.Versions = [
+    (
+        0,
+        {
+            'type': 'object',
+            'properties': {
+                'name': _SOME_NAME,
+                'visibility': _VISIBILITY,
+                **{
+                    name: {'oneOf': [{'type': 'null'}, schema]}
+                    for name, schema in _SAID.items()
+                },
+            },
+            'minProperties': 1,
+            'additionalProperties': False,
+        },
+    )
+]
+VERDICT: parts.Versions = [
+    (
+        0,
+        parts.closed(
+            {
+                'uuid': parts.UUID,
+                'good': {'type': 'boolean'},
+                'reason': parts.TEXT,
+                'format': parts.TEXT_OR_NULL,
+                'size': {'type': ['integer', 'null']},
+                'hash_algo': parts.TEXT_OR_NULL,
+                'hash_value': parts.TEXT_OR_NULL,
+            }
+        ),
+    )
+]
+#: Of a bitstream that Glance has, while no conductor answers.
+STORED: parts.Versions = [
+    (0, parts.closed({'uuid': parts.UUID, 'links': parts.LINKS}))
+]
+
 TYPES_QUERY = parts.query({'limit': parts.LIMIT, 'marker': parts.TYPE})
 _TYPE = parts.closed(
     {

@@ -19,6 +19,7 @@ from cyborg_fpga.db import claims
 from cyborg_fpga.db import deployables
 from cyborg_fpga.db import engine
 from cyborg_fpga.db import models
+from cyborg_fpga.simulator import samples
 from tests.fixtures import api as fixture
 from tests.functional.keystone import base
 
@@ -39,6 +40,7 @@ COLUMNS = (
 #: ``t``  no (403) without a service token, yes with one (``t?``: 404)
 #: ``-``  no (403)
 #: ``x``  not with what others have (409)
+#: ``g``  yes, and Glance is asked, which is not here (503)
 #: ``?``  as if it were not there (404)
 #: ``!``  who are you (401)
 #: =====  ===========================================================
@@ -57,7 +59,11 @@ TABLE = {
     'GET /v2/attributes/{uuid}':                    '! - - - + + - + -',
     'DELETE /v2/attributes/{uuid}':                 '! - - - - + - - -',
     'GET /v2/bitstreams':                           '! - + + + + - 0 -',
+    'POST /v2/bitstreams':                          '! - - g g g - g -',
     'GET /v2/bitstreams/{uuid}':                    '! - + + + + - ? -',
+    'PATCH /v2/bitstreams/{uuid}':                  '! - - g g g - ? -',
+    'DELETE /v2/bitstreams/{uuid}':                 '! - - g g g - ? -',
+    'POST /v2/bitstreams/{uuid}/verify':            '! - - g g g - ? -',
     'GET /v2/claims':                               '! - + + + + - 0 -',
     'POST /v2/claims':                              '! - - + + + - + -',
     'GET /v2/claims/{uuid}':                        '! - + + + + - ? -',
@@ -123,6 +129,11 @@ REQUESTS = {
         'params': {'instance': uuids.instance}
     },
     'POST /v2/attributes': lambda _: {'json': _ATTRIBUTE},
+    'POST /v2/bitstreams': lambda _: {
+        'data': samples.sample_gbs('1' * 32, '2' * 32),
+        'headers': {'Content-Type': 'application/octet-stream'},
+    },
+    'PATCH /v2/bitstreams/{uuid}': lambda _: {'json': {'name': 'aes'}},
     'POST /v2/claims': lambda _: {'json': {}},
     'POST /v2/claims/{uuid}/program': lambda _: {'json': _IMAGE},
     'PATCH /v2/claims/{uuid}/program': lambda _: {'json': _IMAGE},
@@ -183,7 +194,7 @@ class TestTable(base.ServedTest):
             return '+' if method != 'GET' or ident in answer.text else '0'
         if 'requires a service token' in answer.text:
             return 't'
-        letters = {401: '!', 403: '-', 404: '?', 409: 'x'}
+        letters = {401: '!', 403: '-', 404: '?', 409: 'x', 503: 'g'}
         return letters.get(answer.status_code, answer.text)
 
     def setUp(self):

@@ -31,6 +31,7 @@ BODIES = {
     '/v2/accelerator_requests/{uuid}': REMOVAL,
     '/v2/attributes': {'deployable_id': 1, 'key': 'k', 'value': 'v'},
     '/v2/device_profiles': [],
+    '/v2/bitstreams/{uuid}': {'name': 'aes'},
     '/v2/claims/{uuid}/program': IMAGE,
     '/v2/deployables/{uuid}/program': [
         {'path': '/program', 'op': 'replace', 'value': [IMAGE]}
@@ -49,7 +50,7 @@ class TestTable(test.BaseTestCase):
                 self.assertIn('properties', spec.query)
                 self.assertFalse(spec.query['additionalProperties'])
                 if method in ('POST', 'PATCH', 'PUT'):
-                    self.assertTrue(spec.body)
+                    self.assertTrue(spec.body or spec.upload)
                 self.assertTrue(spec.answers)
                 for status, versions in spec.answers.items():
                     empty = status == 204 or 'accelerator_requests' in url
