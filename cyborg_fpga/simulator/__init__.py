@@ -11,6 +11,7 @@ For                    use
 the agent              :class:`.accessor.SimulatedSysfs`
 tests and demos        :class:`.client.Simulator` (guests' eyes and faults),
                        :func:`.samples.sample_gbs`, ``DIR/blank/*.gbs``
+other programs         ``--mount POINT``, see :mod:`.mount`
 other sets of cards    a YAML file as :mod:`.scenario` says
 a host in this process :class:`.server.Host`
 ====================== ====================================================

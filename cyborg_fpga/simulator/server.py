@@ -121,6 +121,16 @@ class Host:
         card, node = self._node(name)
         ioctls.call(card, node, request, caller)
 
+    def held(self, name: str) -> bool:
+        """Whether a guest has the device node *name*, which nobody shares."""
+        node = self.directory / 'dev' / name
+        guests = [(card, card.bus.guest) for card in self._cards.values()]
+        return any(
+            card.tree.vfio_node(guest) == node
+            for card, guest in guests
+            if guest
+        )
+
     def writable(self, path: str) -> bool:
         """Whether the attribute at *path* can be written."""
         return any(

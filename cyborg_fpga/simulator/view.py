@@ -24,8 +24,9 @@ from cyborg_fpga.simulator import server
 from cyborg_fpga.simulator import tree
 
 _PAGE = 4096
-#: All requests of the kernel's FPGA drivers have this in their second byte.
-_MAGIC = 0xB6
+#: What requests of the kernel's FPGA drivers, now and before, have in their
+#: second byte.
+_MAGIC = (0xB5, 0xB6)
 _SHOWN = ('dev', 'sys')
 
 
@@ -161,6 +162,8 @@ class View:
             raise _error(errno.EACCES)
         if access != os.O_RDONLY and not mode & os.W_OK:
             raise _error(errno.EACCES)
+        if file.part == 'dev' and file.host.held(file.name):
+            raise _error(errno.EBUSY)
         number = next(self._numbers)
         self._readers[number] = _Reader()
         return number
@@ -212,7 +215,7 @@ class View:
         data: int | None,
     ) -> int:
         file = self._kept(path)
-        if file.part != 'dev' or cmd >> 8 & 0xFF != _MAGIC:
+        if file.part != 'dev' or cmd >> 8 & 0xFF not in _MAGIC:
             # Python, for one, asks whether what it opens is a terminal.
             raise _error(errno.ENOTTY)
         caller = _Process(self._caller().process, cmd, arg, data)
