@@ -2,6 +2,7 @@
 
 import functools
 import sys
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,8 @@ from cyborg_fpga import policies
 _TOOL_OPTIONS = ('namespace', 'output-file')
 #: So many answers are kept.
 _KEPT = 4096
+#: A new file is noticed within this.
+_LOOK_SECONDS = 1.0
 
 _Items = tuple[tuple[str, Any], ...]
 
@@ -27,6 +30,7 @@ class Policy:
         self.enforcer = policy.Enforcer(conf)
         self.enforcer.register_defaults(policies.list_rules())
         self._answer = functools.lru_cache(_KEPT)(self._ask)
+        self._looked = -_LOOK_SECONDS
 
     def check(
         self,
@@ -42,12 +46,19 @@ class Policy:
         if target is None:
             target = {'project_id': ctx.project_id, 'user_id': ctx.user_id}
         caller = ctx.to_policy_values()
-        self.enforcer.load_rules()
+        self._look_for_files()
         # Our own rules look at nothing but this; those of a file may ask
         # another service each time.
         kept = not self.enforcer.file_rules
         answer = self._answer if kept else self._ask
         return answer(rule, _items(target), _items(caller))
+
+    def _look_for_files(self) -> None:
+        """Where there was none: once there is one, oslo.policy looks."""
+        now = time.monotonic()
+        if now - self._looked > _LOOK_SECONDS:
+            self._looked = now
+            self.enforcer.load_rules()
 
     def _ask(self, rule: str, target: _Items, caller: _Items) -> bool:
         return bool(self.enforcer.authorize(rule, dict(target), dict(caller)))
