@@ -74,6 +74,24 @@ class Allowance:
                 service='Keystone', reason='its limits cannot be read'
             ) from exc
 
+    def confirm(self, taken: int) -> None:
+        """May it have what it holds, of which *taken* were taken just now?
+
+        Of several at a time each saw the others' share still free, and how
+        much there is to take of a server's is known when it is taken.
+
+        :raises errors.OverQuota: No; it says what it held before.
+        :raises errors.ServiceUnavailable: Keystone does not say.
+        """
+        try:
+            self.check(0)
+        except errors.OverQuota as exc:
+            raise errors.OverQuota(
+                limit=exc.kwargs['limit'],
+                held=exc.kwargs['held'] - taken,
+                wanted=taken,
+            ) from exc
+
 
 class Limits:
     """Off where ``[oslo_limit]`` names no endpoint."""

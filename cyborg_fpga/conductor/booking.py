@@ -75,8 +75,7 @@ class Booking:
         allowance.check(request.get('count') or 1)
         pick = self._reserve(ctx, uuid, request, wishes)
         try:
-            # Of several at a time each saw the others' share still free.
-            allowance.check(0)
+            allowance.confirm(sum(pick.handles.values()))
         except errors.FPGAError:
             self._undo(ctx, uuid)
             raise

@@ -13,6 +13,7 @@ from tests.fixtures import inprocess
 from tests.fixtures import keystone
 from tests.functional.service import base
 from tests.functional.service import novas
+from tests.functional.service import test_adoption
 
 #: Of one class.
 CARDS = """
@@ -29,6 +30,8 @@ ENDPOINT = {
 
 
 class QuotaTest(base.ServiceTest):
+    """:ivar asked: How many more oslo.limit was asked for, in order."""
+
     scenario = CARDS
     settings = {'oslo_limit': ENDPOINT}
 
@@ -41,6 +44,16 @@ class QuotaTest(base.ServiceTest):
         project = self.keystone.project('member')
         self.token = f'alice:{project}:member,reader'
         self.project = project
+        self.asked = []
+        enforce = limit.Enforcer.enforce
+
+        def noted(enforcer, whose, deltas):
+            self.asked.append(deltas['deployables'])
+            enforce(enforcer, whose, deltas)
+
+        self.useFixture(
+            fixtures.MockPatchObject(limit.Enforcer, 'enforce', noted)
+        )
 
     def let_it_read_limits(self):
         """Everybody's: its role is the system's."""
@@ -102,6 +115,8 @@ class TestQuota(QuotaTest):
         self.assertIn('hold 2', sentence)
         self.assertIn('holds 1', sentence)
         self.assertIn('wants 2', sentence)
+        # Before anything was taken.
+        self.assertEqual(2, self.asked[-1])
         second = self.service.claim(token=self.token)
         self.over()
         # Another project has the limit of everybody.
@@ -152,7 +167,8 @@ class TestQuota(QuotaTest):
         with mock.patch.object(
             limit.Enforcer, 'enforce', autospec=True, side_effect=late
         ):
-            self.over()
+            sentence = self.over()
+        self.assertIn('holds 1 and wants 1', sentence)
         self.assertEqual(1, len(self.service.get('/claims')['claims']))
         self.assertEqual((4, 0, 1), self.service.stock())
 
@@ -189,6 +205,8 @@ class TestServers(QuotaTest, novas.NovaTest):
         code, sentence = self.refused(403, answer)
         self.assertEqual('fpga.over_quota', code)
         self.assertIn(f'wants {amount}', sentence)
+        # Before anything was taken.
+        self.assertEqual(amount, self.asked[-1])
         self.assertEqual({}, self.of(server))
         self.assertEqual({}, self.service.nova.told(server))
         self.service.rooms.release(server)
@@ -232,7 +250,8 @@ class TestServers(QuotaTest, novas.NovaTest):
             limit.Enforcer, 'enforce', autospec=True, side_effect=late
         ):
             answer, server, arqs = self.ask_for(1)
-        self.refused(403, answer)
+        _, sentence = self.refused(403, answer)
+        self.assertIn('holds 1 and wants 1', sentence)
         shown = self.service.get(f'/accelerator_requests/{arqs[0]["uuid"]}')
         self.assertEqual('Initial', shown['state'])
         self.assertEqual({}, self.service.nova.told(server))
@@ -246,6 +265,27 @@ class TestServers(QuotaTest, novas.NovaTest):
         code, _ = self.refused(503, answer)
         self.assertEqual('fpga.service_unavailable', code)
         self.assertEqual({}, self.of(server))
+
+
+class TestServersThatAreClaimed(QuotaTest, test_adoption.AdoptionTest):
+    """How much that is nobody says when he claims it."""
+
+    def test_one_that_holds_too_much_is_refused_and_keeps_it(self):
+        self.allow(3, project=2)
+        first = self.service.claim(token=self.token)
+        server = self.boot(2, project=self.project)
+        code, sentence = self.refused(403, self.ask(server, token=self.token))
+        self.assertEqual('fpga.over_quota', code)
+        self.assertIn('hold 2 deployables, holds 1 and wants 2', sentence)
+        self.assertEqual([], self.claims_of(server))
+        self.assertEqual(2, self.service.allocated(server))
+        self.service.released(first['uuid'], token=self.token)
+        answer = self.ask(server, token=self.token)
+        self.assertEqual(201, answer.status_int, answer.text)
+        self.assertEqual(2, answer.json['count'])
+
+    def claims_of(self, server):
+        return self.service.get(f'/claims?instance_uuid={server}')['claims']
 
 
 class TestNoQuota(base.ServiceTest):
