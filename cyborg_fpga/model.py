@@ -272,7 +272,10 @@ class DeviceReport(Wire):
     :ivar vendor: Lower-case word used in traits and classes, ``intel``.
     :ivar family: Upper-case word used in traits, ``PAC_D5005``.
     :ivar vendor_id: Four hex digits without ``0x``; likewise *product_id*.
-    :ivar health: ``ok`` or ``suspect``, from what the kernel shows.
+    :ivar health: ``ok`` or ``suspect``, from what the kernel shows;
+        ``quarantined`` once that has been bad for too long.
+    :ivar health_reason: Why it is not ``ok``, in words that stay the same
+        from one report to the next.
     :ivar traits: Placement's, besides those that follow from the rest.
     """
 
@@ -287,6 +290,7 @@ class DeviceReport(Wire):
     serial: str | None = None
     numa_node: int | None = None
     health: Health = Health.OK
+    health_reason: str = ''
     attributes: Mapping[str, str] = dataclasses.field(default_factory=dict)
     traits: tuple[str, ...] = ()
 

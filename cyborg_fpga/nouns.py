@@ -64,6 +64,7 @@ class Device:
     status: model.DeviceStatus
     health: model.Health
     failures: int
+    health_reason: str
     attributes: Mapping[str, str]
     created_at: str | None
     updated_at: str | None
@@ -135,6 +136,7 @@ class Deployable:
     updated_at: str | None
     added_traits: tuple[str, ...] = ()
     driver_traits: tuple[str, ...] = ()
+    health_reason: str = ''
     rp_fixed: bool = False
 
 

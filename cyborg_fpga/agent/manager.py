@@ -17,10 +17,12 @@ from cyborg_fpga import model
 from cyborg_fpga.agent import cache as agent_cache
 from cyborg_fpga.agent import executor as agent_executor
 from cyborg_fpga.agent import functions
+from cyborg_fpga.agent import health
 from cyborg_fpga.agent import hotplug
 from cyborg_fpga.agent import journal
 from cyborg_fpga.agent import nova_pci
 from cyborg_fpga.agent import reporter as agent_reporter
+from cyborg_fpga.agent import scan
 from cyborg_fpga.agent import selection
 from cyborg_fpga.clients import glance
 from cyborg_fpga.drivers import base
@@ -113,6 +115,7 @@ class Agent:
             conf.host,
             drivers,
             conductor_rpc.ConductorAPI(transport, timeout=_REPORT_TIMEOUT),
+            judge=_judge(conf, watched),
             resource_provider_name=_provider_name(conf),
             interval=conf.agent.report_interval,
             choose=choose,
@@ -213,6 +216,15 @@ def _chooser(
         return ours
 
     return choose
+
+
+def _judge(
+    conf: cfg.ConfigOpts, watched: sysfs.Sysfs | None
+) -> scan.Judge | None:
+    if watched is None:
+        return None
+    interval = conf.agent.report_interval
+    return health.Judge(watched, conf.devices, interval).judge
 
 
 def _provider_name(conf: cfg.ConfigOpts) -> str:

@@ -38,6 +38,7 @@ class Reporter:
 
     :param patience: Seconds that all scans of a report may take together.
     :param choose: Picks those of all cards found that are to be reported.
+    :param judge: Gives the cards that a driver found their health.
     """
 
     def __init__(
@@ -50,10 +51,12 @@ class Reporter:
         interval: float,
         patience: float = _PATIENCE,
         choose: Choose = tuple,
+        judge: agent_scan.Judge | None = None,
     ) -> None:
         self._hostname = hostname
         self._scans = [
-            agent_scan.Scan(name, driver) for name, driver in drivers.items()
+            agent_scan.Scan(name, driver, judge)
+            for name, driver in drivers.items()
         ]
         self._conductor = conductor
         self._provider = resource_provider_name

@@ -4,23 +4,38 @@ A scan that hangs must not keep the agent from saying that it lives, nor the
 cards of other drivers from being reported.
 """
 
-import dataclasses
 import threading
+from collections.abc import Callable
+from collections.abc import Sequence
 
 from oslo_log import log as logging
 
 from cyborg_fpga import model
+from cyborg_fpga.agent import health
 from cyborg_fpga.drivers import base
 
 LOG = logging.getLogger(__name__)
 
+_Cards = Sequence[model.DeviceReport]
+Judge = Callable[[base.Driver, _Cards, _Cards], list[model.DeviceReport]]
+
+_HANGS = 'its driver hangs when it looks for cards'
+_FAILS = "its driver cannot look for cards: see the agent's log"
+
 
 class Scan:
-    """Scans of one driver, one at a time; for one caller."""
+    """Scans of one driver, one at a time; for one caller.
 
-    def __init__(self, name: str, driver: base.Driver) -> None:
+    :param judge: Gives what was found its health, beside what the last scan
+        gave; None leaves it as the driver has it.
+    """
+
+    def __init__(
+        self, name: str, driver: base.Driver, judge: Judge | None = None
+    ) -> None:
         self._name = name
         self._driver = driver
+        self._judge = judge
         self._thread: threading.Thread | None = None
         self._found: list[model.DeviceReport] | None = None
         self._last: list[model.DeviceReport] = []
@@ -57,7 +72,8 @@ class Scan:
                     self._name,
                 )
         if self._hangs or self._found is None:
-            return [_unread(device) for device in self._last]
+            reason = _HANGS if self._hangs else _FAILS
+            return [health.unread(device, reason) for device in self._last]
         self._last = self._found
         return self._last
 
@@ -66,18 +82,10 @@ class Scan:
 
     def _look(self) -> None:
         try:
-            self._found = self._driver.discover()
+            found = self._driver.discover()
+            if self._judge is not None:
+                found = self._judge(self._driver, found, self._last)
+            self._found = found
         except Exception:
             # The top of a thread: the next scan may go better.
             LOG.exception('Driver %s cannot scan', self._name)
-
-
-def _unread(device: model.DeviceReport) -> model.DeviceReport:
-    return dataclasses.replace(
-        device,
-        health=model.Health.SUSPECT,
-        deployables=tuple(
-            dataclasses.replace(deployable, busy=True)
-            for deployable in device.deployables
-        ),
-    )

@@ -39,6 +39,7 @@ _OWNER = {'OWNER_CYBORG'} if hasattr(os_traits, 'OWNER_CYBORG') else set()
 # What the keys of Types begin with.
 _TYPES, _FUNCTIONS, _LOADED, _PUBLIC = 'type', 'function', 'loaded', 'public'
 
+# What they have loaded is not to be relied on.
 _UNUSABLE = (model.Health.QUARANTINED, model.Health.LOST)
 
 
@@ -376,7 +377,7 @@ def claimable(host: nouns.Host, region: nouns.Deployable) -> bool:
         host.up
         and host.status is model.HostStatus.ENABLED
         and region.device_status is model.DeviceStatus.ENABLED
-        and region.health not in _UNUSABLE
+        and region.health is model.Health.OK
         and region.state is model.DeployableState.IDLE
         and not region.wipe_pending
     )

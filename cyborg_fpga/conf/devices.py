@@ -1,8 +1,8 @@
-"""Options that say which cards of a host are ours."""
+"""Options that say which cards of a host are ours, and when one is ill."""
 
 from oslo_config import cfg
 
-GROUP = cfg.OptGroup('devices', title='Which cards are ours')
+GROUP = cfg.OptGroup('devices', title='Which cards are ours, and are well')
 
 OPTS = [
     cfg.ListOpt(
@@ -40,6 +40,64 @@ The compute service's configuration files on this host, e.g.
 ``[pci] device_spec`` there matches too is warned about in the log: two
 services would give it away. The agent must be able to read them; nothing but
 that option is used.
+""",
+    ),
+    cfg.FloatOpt(
+        'temperature_limit',
+        default=100.0,
+        min=0,
+        help="""
+Degrees Celsius from which on a card is too hot, whatever it calls its own
+critical temperature; that counts besides. 0: only that counts.
+""",
+    ),
+    cfg.FloatOpt(
+        'power_limit',
+        default=0.0,
+        min=0,
+        help="""
+Watts from which on a card draws too much, whatever it calls its own critical
+power; that counts besides. 0: only that counts.
+""",
+    ),
+    cfg.IntOpt(
+        'correctable_errors_limit',
+        default=100,
+        min=-1,
+        help="""
+How many correctable PCI Express errors (AER) of a card between two looks are
+still good. -1: they are not looked at.
+""",
+    ),
+    cfg.IntOpt(
+        'nonfatal_errors_limit',
+        default=0,
+        min=-1,
+        help='The same of errors that were not corrected and are not fatal.',
+    ),
+    cfg.IntOpt(
+        'fatal_errors_limit',
+        default=0,
+        min=-1,
+        help='The same of fatal ones.',
+    ),
+    cfg.IntOpt(
+        'recover_after',
+        default=3,
+        min=1,
+        help="""
+A card that something was wrong with is ``suspect``, and not offered to new
+claims, until it has been good for this many looks in a row. A look is made
+with a report, not more often than every half ``[agent] report_interval``.
+""",
+    ),
+    cfg.IntOpt(
+        'quarantine_after',
+        default=10,
+        min=0,
+        help="""
+A card that something is wrong with for this many looks in a row is
+``quarantined``, which only an operator ends. 0: never for this reason.
 """,
     ),
 ]

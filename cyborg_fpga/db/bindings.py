@@ -149,7 +149,7 @@ def _lock_cards(
                 )
             )
             .where(models.Device.status == model.DeviceStatus.ENABLED.value)
-            .where(models.Device.health.in_(['ok', 'suspect']))
+            .where(models.Device.health == model.Health.OK.value)
             .order_by(models.Device.id)
             .with_for_update()
         )

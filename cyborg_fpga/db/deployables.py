@@ -38,7 +38,7 @@ _CLAIMABLE = (
     _QUERY.where(models.Host.up.is_(True))
     .where(models.Host.status == model.HostStatus.ENABLED.value)
     .where(models.Device.status == model.DeviceStatus.ENABLED.value)
-    .where(models.Device.health.in_(['ok', 'suspect']))
+    .where(models.Device.health == model.Health.OK.value)
     .where(models.Deployable.state == model.DeployableState.IDLE.value)
     .where(models.Deployable.wipe_pending.is_(False))
     .where(_FREE.is_not(None))
@@ -307,6 +307,7 @@ def _deployable(
         product_id=device.product_id,
         device_status=model.DeviceStatus(device.status),
         health=model.Health(device.health),
+        health_reason=device.health_reason,
         numa_node=device.numa_node,
         region_id=row.region_id,
         resource_class=row.resource_class,

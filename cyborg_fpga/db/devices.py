@@ -33,6 +33,7 @@ _QUERY = sa.select(
     models.Device.status,
     models.Device.health,
     models.Device.failures,
+    models.Device.health_reason,
     models.Device.attributes,
     models.Device.created_at,
     models.Device.updated_at,
@@ -86,7 +87,8 @@ def update(
 ) -> None:
     """Store an operator's word; Placement is told by the next sync.
 
-    ``health=ok`` ends a quarantine and forgets the failures.
+    ``health=ok`` ends a quarantine and forgets the failures; what the agent
+    sees of the card is taken from its next report.
 
     :raises errors.NotFound: No such card.
     """
@@ -94,7 +96,7 @@ def update(
     if status is not None:
         values['status'] = status.value
     if health is not None:
-        values.update(health=health.value, failures=0)
+        values.update(health=health.value, health_reason='', failures=0)
     if not engine.change(
         ctx,
         sa.update(models.Device)
@@ -103,7 +105,9 @@ def update(
     ):
         raise errors.NotFound(kind='device', ident=uuid)
     touch_host(
-        ctx, sa.select(models.Device.host_id).where(models.Device.uuid == uuid)
+        ctx,
+        sa.select(models.Device.host_id).where(models.Device.uuid == uuid),
+        reread=health is not None,
     )
 
 
@@ -169,6 +173,7 @@ def _device(row: Any) -> nouns.Device:
         status=model.DeviceStatus(row.status),
         health=model.Health(row.health),
         failures=row.failures,
+        health_reason=row.health_reason,
         attributes=json.loads(row.attributes),
         created_at=engine.iso(row.created_at),
         updated_at=engine.iso(row.updated_at),

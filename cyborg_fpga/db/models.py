@@ -87,6 +87,10 @@ class Device(_Row, Base):
         sa.String(16), default='enabled'
     )
     health: orm.Mapped[str] = orm.mapped_column(sa.String(16), default='ok')
+    # In words; empty while it is well.
+    health_reason: orm.Mapped[str] = orm.mapped_column(
+        sa.String(1024), default=''
+    )
     failures: orm.Mapped[int] = orm.mapped_column(default=0)
     attributes: orm.Mapped[str] = orm.mapped_column(sa.Text, default='{}')
     # Those that its driver reports, in order.

@@ -14,7 +14,7 @@ from cyborg_fpga.db import engine
 from cyborg_fpga.db import models
 from cyborg_fpga.db import operations
 
-_OP, _REGION = models.Operation, models.Deployable
+_OP, _REGION, _CARD = models.Operation, models.Deployable, models.Device
 
 _UNFINISHED = model.OPERATION_UNFINISHED
 # What a card has no part in. It is as unusable as after a failure of its
@@ -190,19 +190,25 @@ def _record_success(
             bitstream_id=operation.image_uuid,
             bitstream_private=operation.image_private,
         )
+    # What its agent finds wrong with it is its agent's to take back.
+    healed = sa.and_(
+        _CARD.health == model.Health.SUSPECT.value, _CARD.failures > 0
+    )
     engine.change(
         ctx,
-        sa.update(models.Device)
-        .where(models.Device.id == _device_of(operation))
-        .values(
-            failures=0,
-            health=sa.case(
-                (
-                    models.Device.health == model.Health.SUSPECT.value,
-                    model.Health.OK.value,
-                ),
-                else_=models.Device.health,
+        sa.update(_CARD)
+        .where(_CARD.id == _device_of(operation))
+        # In this order: MariaDB reads what it has just set.
+        .ordered_values(
+            (
+                _CARD.health_reason,
+                sa.case((healed, ''), else_=_CARD.health_reason),
             ),
+            (
+                _CARD.health,
+                sa.case((healed, model.Health.OK.value), else_=_CARD.health),
+            ),
+            (_CARD.failures, 0),
         ),
     )
     _set_region(ctx, operation, values)
@@ -222,7 +228,7 @@ def _record_failure(
         at_once = (
             wipe and status.touched and status.cause not in _NOT_THE_CARDS
         )
-        _blame(ctx, operation, 1 if at_once else quarantine_after)
+        _blame(ctx, operation, status, 1 if at_once else quarantine_after)
     if status.touched:
         _set_region(
             ctx,
@@ -243,25 +249,37 @@ def _record_failure(
 
 
 def _blame(
-    ctx: context.RequestContext, operation: model.Operation, limit: int
+    ctx: context.RequestContext,
+    operation: model.Operation,
+    status: model.OperationStatus,
+    limit: int,
 ) -> None:
     """Count a failure of the card; quarantine it at *limit* in a row."""
-    card = models.Device
-    ending = sa.and_(card.failures + 1 >= limit, card.health != 'lost')
+    cause = status.cause or model.Cause.INTERNAL
+    reason = f'a {operation.kind} failed ({cause}), operation {operation.uuid}'
+    ending = sa.and_(_CARD.failures + 1 >= limit, _CARD.health != 'lost')
+    well = _CARD.health == model.Health.OK.value
     engine.change(
         ctx,
-        sa.update(card)
-        .where(card.id == _device_of(operation))
-        .values(
-            health=sa.case(
-                (ending, model.Health.QUARANTINED.value),
-                (
-                    card.health == model.Health.OK.value,
-                    model.Health.SUSPECT.value,
+        sa.update(_CARD)
+        .where(_CARD.id == _device_of(operation))
+        # In this order: MariaDB reads what it has just set.
+        .ordered_values(
+            (
+                _CARD.health_reason,
+                sa.case(
+                    (sa.or_(ending, well), reason), else_=_CARD.health_reason
                 ),
-                else_=card.health,
             ),
-            failures=card.failures + 1,
+            (
+                _CARD.health,
+                sa.case(
+                    (ending, model.Health.QUARANTINED.value),
+                    (well, model.Health.SUSPECT.value),
+                    else_=_CARD.health,
+                ),
+            ),
+            (_CARD.failures, _CARD.failures + 1),
         ),
     )
 

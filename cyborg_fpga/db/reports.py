@@ -23,6 +23,10 @@ from cyborg_fpga.db import models
 
 LOG = logging.getLogger(__name__)
 
+_REASON_LIMIT = 1024
+_FAILED = 'an operation on it failed'
+_UNSEEN = 'the last report of its agent does not have it'
+
 
 @engine.writer
 def store(
@@ -199,6 +203,7 @@ def _store_device(
                 host_id=host_id,
                 pci_address=address,
                 health=device.health.value,
+                health_reason=device.health_reason[:_REASON_LIMIT],
                 **values,
             )
         )
@@ -210,13 +215,20 @@ def _store_device(
             ).scalar_one()
         )
     if row.health != model.Health.QUARANTINED:
-        # Failed programmings keep a card suspect until one succeeds.
-        suspect = row.failures > 0
-        values['health'] = (
-            model.Health.SUSPECT.value if suspect else device.health.value
-        )
+        values.update(_health(row, device))
     engine.change_row(ctx, row, values)
     return row.id
+
+
+def _health(row: models.Device, device: model.DeviceReport) -> dict[str, str]:
+    health, reason = device.health, device.health_reason
+    # Failed programmings keep a card suspect until one succeeds.
+    suspect = row.failures > 0
+    if suspect and health is model.Health.OK:
+        health, reason = model.Health.SUSPECT, _FAILED
+        if row.health == model.Health.SUSPECT:
+            reason = row.health_reason
+    return {'health': health.value, 'health_reason': reason[:_REASON_LIMIT]}
 
 
 def _store_region(
@@ -316,4 +328,8 @@ def _lose_device(ctx: context.RequestContext, row: models.Device) -> None:
         return
     if row.health != model.Health.LOST:
         LOG.warning('Card %s is gone', row.pci_address)
-    engine.change_row(ctx, row, {'health': model.Health.LOST.value})
+    engine.change_row(
+        ctx,
+        row,
+        {'health': model.Health.LOST.value, 'health_reason': _UNSEEN},
+    )

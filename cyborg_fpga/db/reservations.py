@@ -56,7 +56,7 @@ _LOCKED = (
     .where(models.Host.up.is_(True))
     .where(models.Host.status == model.HostStatus.ENABLED.value)
     .where(models.Device.status == model.DeviceStatus.ENABLED.value)
-    .where(models.Device.health.in_(['ok', 'suspect']))
+    .where(models.Device.health == model.Health.OK.value)
 )
 _TAKE = (
     sa.update(_HANDLE)

@@ -186,6 +186,10 @@ class AWSF2Driver(base.Driver):
             model=family.model,
             numa_node=card.numa_node(),
             health=model.Health.SUSPECT if failed else model.Health.OK,
+            health_reason=f'its last load: status {state.status}'
+            if failed
+            else '',
+            attributes=pci_function.iommu_groups(self._fs, [slot.address]),
             deployables=(
                 model.DeployableReport(
                     name=f'{slot.address}/slot{slot.number}',

@@ -12,6 +12,7 @@ from cyborg_fpga import model
 from cyborg_fpga.drivers import families
 from cyborg_fpga.drivers import holders
 from cyborg_fpga.drivers import pci_function
+from cyborg_fpga.drivers import pci_health
 from cyborg_fpga.drivers import sysfs
 
 
@@ -47,6 +48,18 @@ class Driver(abc.ABC):
 
         :returns: Cards ordered by PCI address; [] when there are none.
         """
+
+    def readings(self, card: model.DeviceReport) -> pci_health.Readings:
+        """Read how *card* is now: sensors, counters, error registers.
+
+        For what does not say it itself in :meth:`discover`, as the state of
+        a card's last load is. Must not change any hardware. This one reads
+        what the kernel has of any PCI function; a driver that knows more adds
+        to it.
+
+        :param card: From the :meth:`discover` just before.
+        """
+        return pci_health.read(self._fs, pci_health.physical(card))
 
     @abc.abstractmethod
     def program(

@@ -117,12 +117,19 @@ class Card:
         shell = self._try(f'{self._fme}/bitstream_id')
         return {'bitstream_id': shell} if shell else {}
 
-    def healthy(self) -> bool:
-        """False if an error register is set; unreadable ones count as 0."""
-        paths = [f'{self._fme}/errors/{name}' for name in self._names.errors]
-        paths += [f'{path}/errors/errors' for path in self._pf_ports.values()]
-        values = (self._try(path) for path in paths)
-        return not any(_number(value) for value in values)
+    def problems(self) -> list[str]:
+        """Error registers that are set; unreadable ones count as 0."""
+        paths = {
+            name: f'{self._fme}/errors/{name}' for name in self._names.errors
+        }
+        for port, path in self._pf_ports.items():
+            paths[f'errors of port {port}'] = f'{path}/errors/errors'
+        values = {name: self._try(path) for name, path in paths.items()}
+        return [
+            f'{name}: {value}'
+            for name, value in values.items()
+            if _number(value)
+        ]
 
     def manager_words(self) -> str:
         """The FPGA manager's own words about the last load.

@@ -125,7 +125,8 @@ class FPGAManagerDriver(base.Driver):
         levels: tuple[model.WipeLevel, ...] = ()
         if family.region in self.blank_images:
             levels = (model.WipeLevel.CLEAR, model.WipeLevel.BLANK)
-        failed = 'error' in self._state(number)
+        state = self._state(number)
+        failed = 'error' in state
         return model.DeviceReport(
             driver=self.name,
             pci_address=address,
@@ -135,6 +136,7 @@ class FPGAManagerDriver(base.Driver):
             product_id='0000',
             model=family.model,
             health=model.Health.SUSPECT if failed else model.Health.OK,
+            health_reason=f'its last load: {state}' if failed else '',
             deployables=(
                 model.DeployableReport(
                     name=_name(address),

@@ -25,6 +25,7 @@ from cyborg_fpga.drivers import dfl_tree
 from cyborg_fpga.drivers import families
 from cyborg_fpga.drivers import holders
 from cyborg_fpga.drivers import pci_function
+from cyborg_fpga.drivers import pci_health
 
 LOG = logging.getLogger(__name__)
 
@@ -79,6 +80,16 @@ class IntelDFLDriver(base.Driver):
             None, map(self._with_guest, dfl_tree.kept_for_guests(self._fs))
         )
         return sorted(reports, key=lambda report: report.pci_address)
+
+    def readings(self, card: model.DeviceReport) -> pci_health.Readings:
+        found = super().readings(card)
+        try:
+            tree = dfl_tree.Card(self._fs, card.pci_address)
+        except OSError as exc:
+            # It went away after it was found.
+            LOG.debug('%s: %s', card.pci_address, exc)
+            return found
+        return found.plus(tree.problems())
 
     def program(
         self, device: model.PciAddress, deployable: str, image: pathlib.Path
@@ -190,13 +201,18 @@ class IntelDFLDriver(base.Driver):
         if family is None:
             LOG.debug('No driver knows card %s (%s)', address, vendor)
             return None
+        handles = card.handles()
         return dataclasses.replace(
             self._plain(function, family),
-            health=model.Health.OK if card.healthy() else model.Health.SUSPECT,
-            attributes=card.attributes(),
+            attributes={
+                **card.attributes(),
+                **pci_function.iommu_groups(
+                    self._fs, [h for found in handles.values() for h in found]
+                ),
+            },
             deployables=tuple(
-                self._deployable(card, family, port, handles)
-                for port, handles in sorted(card.handles().items())
+                self._deployable(card, family, port, found)
+                for port, found in sorted(handles.items())
             ),
         )
 

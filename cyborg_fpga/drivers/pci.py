@@ -158,6 +158,9 @@ class PciDriver(base.Driver):
             model=family.model,
             serial=first.serial(),
             numa_node=first.numa_node(),
+            attributes=pci_function.iommu_groups(
+                self._fs, [address for address, _ in handles]
+            ),
             deployables=tuple(
                 self._deployable(first.address, handle, kind)
                 for handle, kind in handles

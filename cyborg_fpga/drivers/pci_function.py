@@ -1,6 +1,7 @@
 """What sysfs says of one PCI function, whoever's card it is on."""
 
 import re
+from collections.abc import Iterable
 
 from oslo_log import log as logging
 
@@ -25,6 +26,26 @@ def addresses(fs: sysfs.Sysfs) -> list[model.PciAddress]:
     except OSError:
         return []
     return sorted(filter(None, map(parsed, names)))
+
+
+def iommu_groups(
+    fs: sysfs.Sysfs, functions: Iterable[model.PciAddress]
+) -> dict[str, str]:
+    """The attribute ``iommu_group`` of a card; {} on a host without.
+
+    :param functions: What guests are given of it. Those in one group can
+        only be given to one guest.
+    """
+    groups = set()
+    for address in functions:
+        try:
+            link = fs.readlink(f'{DEVICES}/{address}/iommu_group')
+        except OSError:
+            continue
+        groups.add(link.rpartition('/')[2])
+    if not groups:
+        return {}
+    return {'iommu_group': ','.join(sorted(groups, key=_number))}
 
 
 class Function:

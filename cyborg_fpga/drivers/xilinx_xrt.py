@@ -22,6 +22,7 @@ from cyborg_fpga.bitstream import formats
 from cyborg_fpga.bitstream import header
 from cyborg_fpga.drivers import base
 from cyborg_fpga.drivers import holders
+from cyborg_fpga.drivers import pci_health
 from cyborg_fpga.drivers import sysfs
 from cyborg_fpga.drivers import xrt_card
 
@@ -69,6 +70,17 @@ class XilinxXRTDriver(base.Driver):
             if report is not None:
                 reports.append(report)
         return reports
+
+    def readings(self, card: model.DeviceReport) -> pci_health.Readings:
+        known = [
+            known
+            for known in xrt_card.functions(
+                self._fs, self._families, self.name
+            )
+            if xrt_card.same_slot(known.function.address, card.pci_address)
+        ]
+        problems = xrt_card.Card(self._fs, known).problems() if known else ()
+        return super().readings(card).plus(problems)
 
     def program(
         self, device: model.PciAddress, deployable: str, image: pathlib.Path
@@ -185,7 +197,6 @@ class XilinxXRTDriver(base.Driver):
             model=family.model,
             serial=first.serial(),
             numa_node=first.numa_node(),
-            health=model.Health.OK if card.healthy() else model.Health.SUSPECT,
             attributes=card.attributes(),
             deployables=(
                 model.DeployableReport(

@@ -126,16 +126,25 @@ class Card:
         match = _CONTEXTS.search(self._read('kdsstat'))
         return int(match[1]) if match else 0
 
-    def healthy(self) -> bool:
-        """False if a driver calls its function offline."""
-        return not any(
-            function is not None and function.text('dev_offline') == '1'
-            for function in (self.user, self.management)
-        )
+    def problems(self) -> list[str]:
+        """What its drivers say of its functions."""
+        found = []
+        for function in (self.user, self.management):
+            if function is None:
+                continue
+            if function.text('dev_offline') == '1':
+                found.append(f'{function.address} is offline')
+            if not self._fs.exists(f'{function.path}/driver'):
+                found.append(f'no driver is bound to {function.address}')
+        return found
 
     def attributes(self) -> dict[str, str]:
         shell = self._rom('VBNV')
-        return {'shell': shell} if shell else {}
+        user = [self.user.address] if self.user is not None else []
+        return {
+            **({'shell': shell} if shell else {}),
+            **pci_function.iommu_groups(self._fs, user),
+        }
 
     def _interfaces(self) -> list[str]:
         """One per partition of the shell, the topmost last."""

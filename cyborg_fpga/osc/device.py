@@ -20,6 +20,7 @@ _SHORT = (
 )
 _LONG = (
     *_SHORT,
+    'health_reason',
     'model',
     'serial',
     'driver',

@@ -146,6 +146,7 @@ def _shown(
         'hostname': region.hostname,
         'state': region.state.value,
         'health': region.health.value,
+        'health_reason': region.health_reason,
         'resource_class': region.resource_class,
         'rp_name': region.rp_name,
         'region_id': region.region_id,

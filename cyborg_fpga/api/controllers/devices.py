@@ -38,7 +38,7 @@ class Devices(handler.Controller):
         call.authorize(policies.ENABLE)
         device = self._device(call, uuid)
         values: dict[str, Any] = {'status': model.DeviceStatus.ENABLED.value}
-        if device.health is model.Health.QUARANTINED:
+        if device.health in (model.Health.QUARANTINED, model.Health.SUSPECT):
             values['health'] = model.Health.OK.value
         self.services.conductor.set_device(call.ctx, device.uuid, values)
 
@@ -80,6 +80,7 @@ def _shown(call: handler.Call, device: nouns.Device) -> dict[str, Any]:
         'serial': device.serial,
         'numa_node': device.numa_node,
         'health': device.health.value,
+        'health_reason': device.health_reason,
         'failures': device.failures,
         'attributes': extra,
         'links': call.self_link('devices', device.uuid),

@@ -75,6 +75,7 @@ _DEPLOYABLE = parts.closed(
         'hostname': parts.NAME,
         'state': {'enum': ['idle', 'programming', 'unknown']},
         'health': {'enum': ['ok', 'suspect', 'quarantined', 'lost']},
+        'health_reason': parts.TEXT,
         'resource_class': parts.TEXT,
         'rp_name': parts.TEXT,
         'region_id': parts.TEXT_OR_NULL,

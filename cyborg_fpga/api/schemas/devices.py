@@ -40,6 +40,7 @@ _MEMBERS: dict[str, Any] = {
     'serial': parts.TEXT_OR_NULL,
     'numa_node': {'type': ['integer', 'null']},
     'health': {'enum': ['ok', 'suspect', 'quarantined', 'lost']},
+    'health_reason': parts.TEXT,
     'failures': {'type': 'integer', 'minimum': 0},
     'attributes': {'type': 'object', 'additionalProperties': parts.TEXT},
     'links': parts.LINKS,

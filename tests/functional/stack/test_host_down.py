@@ -82,8 +82,15 @@ class HostDownTest(base.StackTest):
         self.stack.release(mine['uuid'])
         self.agree()
         self.stack.until(
-            'the lost one is reserved', lambda: self.reserved() == [1, 0]
+            'neither is offered', lambda: self.reserved() == [2, 0]
         )
+        # Nor is the suspect one offered.
+        self.assertEqual(
+            (409, 'fpga.no_capacity'),
+            self.stack.refusal('/claims', self.wish()),
+        )
+        self.stack.cards.clear(other)
+        self.await_health({lost: 'lost', other: 'ok'})
         anything = self.stack.claim_in(self.claim()['uuid'], 'ready')
         self.assertEqual([other], anything['addresses'])
         self.assertEqual(
@@ -91,7 +98,6 @@ class HostDownTest(base.StackTest):
             self.stack.refusal('/claims', self.wish()),
         )
         self.stack.cards.clear(lost)
-        self.stack.cards.clear(other)
         self.await_health({lost: 'ok', other: 'ok'})
         self.stack.until(
             'the stock is offered', lambda: self.reserved() == [0, 0]

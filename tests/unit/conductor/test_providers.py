@@ -329,9 +329,9 @@ class TestReserved(base.BaseTestCase):
                 (2, 1), (provider.total, provider.reserved), changes
             )
 
-    def test_a_suspect_card_can_be_claimed(self):
-        provider = only([region(health=model.Health.SUSPECT)])
-        self.assertEqual(0, provider.reserved)
+    def test_a_suspect_card_is_not_offered(self):
+        provider = only([region(health=model.Health.SUSPECT), region('d2')])
+        self.assertEqual((2, 1), (provider.total, provider.reserved))
 
     def test_a_host_that_is_down_or_disabled_offers_nothing(self):
         for where in (
@@ -513,7 +513,7 @@ def region_lists(draw):
 def claimable(item):
     return (
         item.device_status is model.DeviceStatus.ENABLED
-        and item.health in (model.Health.OK, model.Health.SUSPECT)
+        and item.health is model.Health.OK
         and item.state is model.DeployableState.IDLE
         and not item.wipe_pending
     )

@@ -101,6 +101,13 @@ class TestSuccess(OutcomeTest):
         self.assertIs(Health.SUSPECT, self._health())
         self.finish(self.operation(self.found), succeeded=True)
         self.assertIs(Health.OK, self._health())
+        self.assertEqual('', self.again(self.found).health_reason)
+
+    def test_what_its_agent_finds_wrong_with_a_card_outlives_a_success(self):
+        self.store(base.card(health=Health.SUSPECT, health_reason='too hot'))
+        self.finish(self.operation(self.found), succeeded=True)
+        self.assertIs(Health.SUSPECT, self._health())
+        self.assertEqual('too hot', self.again(self.found).health_reason)
 
     def test_placement_and_the_next_report_are_asked_for(self):
         last = self.report(base.card(), digest='digest 1')
@@ -130,8 +137,13 @@ class TestFailure(OutcomeTest):
         self.assertGreater(self.again(self.found).fence, mine.fence)
 
     def test_card_is_suspect(self):
-        self.finish(self.operation(self.found))
+        mine = self.operation(self.found)
+        self.finish(mine, cause=model.Cause.DEVICE_ERROR)
         self.assertIs(Health.SUSPECT, self._health())
+        self.assertEqual(
+            f'a program failed (device_error), operation {mine.uuid}',
+            self.again(self.found).health_reason,
+        )
 
     def test_untouched_card_is_as_it_was(self):
         first = self.operation(self.found, image_uuid='image')

@@ -376,6 +376,9 @@ class TestHealth(base.DatabaseTest):
     def _health(self, found):
         return devices.get(self.ctx, found.device_uuid).health
 
+    def _reason(self, found):
+        return devices.get(self.ctx, found.device_uuid).health_reason
+
     def test_reported_health_is_taken(self):
         found = self.stored(base.card(health=model.Health.SUSPECT))
         self.assertIs(model.Health.SUSPECT, self._health(found))
@@ -418,6 +421,55 @@ class TestHealth(base.DatabaseTest):
         self.store(base.card(base.OTHER_CARD))
         self.store()
         self.assertIs(model.Health.SUSPECT, self._health(found))
+        self.assertEqual('an operation on it failed', self._reason(found))
+
+    def test_what_the_agent_quarantines_stays_so(self):
+        found = self.stored()
+        self.store(
+            base.card(health=model.Health.QUARANTINED, health_reason='too hot')
+        )
+        for _ in range(2):
+            self.assertIs(model.Health.QUARANTINED, self._health(found))
+            self.assertEqual('too hot', self._reason(found))
+            self.store()
+
+    def test_a_failed_card_can_be_quarantined_by_its_agent(self):
+        found = self.stored()
+        self.finish(self.operation(found))
+        self.store(base.card(health=model.Health.QUARANTINED))
+        self.assertIs(model.Health.QUARANTINED, self._health(found))
+
+    def test_the_reason_comes_and_goes_with_the_health(self):
+        found = self.stored(
+            base.card(health=model.Health.SUSPECT, health_reason='x' * 2000)
+        )
+        self.assertEqual('x' * 1024, self._reason(found))
+        self.store()
+        self.assertEqual('', self._reason(found))
+        self.store(
+            base.card(health=model.Health.SUSPECT, health_reason='too hot')
+        )
+        self.assertEqual('too hot', self.again(found).health_reason)
+        self.store(base.card(base.OTHER_CARD))
+        self.assertIn('does not have it', self._reason(found))
+
+    def test_the_reason_of_a_failure_outlives_reports(self):
+        found = self.stored()
+        mine = self.operation(found)
+        self.finish(mine)
+        for _ in range(2):
+            self.assertIn(mine.uuid, self._reason(found))
+            self.store()
+
+    def test_an_operators_word_is_followed_by_the_agents(self):
+        found = self.stored()
+        last = self.report(base.card(health=model.Health.QUARANTINED))
+        reports.store(self.ctx, last, model.Layout.POOL)
+        devices.update(self.ctx, found.device_uuid, health=model.Health.OK)
+        self.assertIs(model.Health.OK, self._health(found))
+        self.assertFalse(hosts.heartbeat(self.ctx, last))
+        self.store(base.card(health=model.Health.QUARANTINED))
+        self.assertIs(model.Health.QUARANTINED, self._health(found))
 
 
 class TestLoaded(base.DatabaseTest):

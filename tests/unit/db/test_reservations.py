@@ -165,11 +165,11 @@ class TestReserve(base.DatabaseTest):
         )
         self.assertRaises(errors.NoCapacity, self.reserve, self.whole)
 
-    def test_suspect_card_is_reserved(self):
+    def test_suspect_card_is_not_reserved(self):
         devices.update(
             self.ctx, self.whole.device_uuid, health=model.Health.SUSPECT
         )
-        self.reserve(self.whole)
+        self.assertRaises(errors.NoCapacity, self.reserve, self.whole)
 
     def test_host_that_went_down_is_not_reserved(self):
         hosts.mark_silent(self.ctx, -1)
@@ -189,6 +189,9 @@ class TestReserve(base.DatabaseTest):
             models.Deployable,
             models.Deployable.id == self.shared.id,
             wipe_pending=False,
+        )
+        devices.update(
+            self.ctx, self.shared.device_uuid, health=model.Health.OK
         )
         self.assertRaises(errors.NoCapacity, self.reserve, self.shared)
 

@@ -180,9 +180,9 @@ class TestLoad(AwsTest):
         self.host.simulator.fault(str(SLOT1), 'fail', times=1)
         self.fails(model.Cause.DEVICE_ERROR, 'unspecified-error', self.load)
         self.fails(model.Cause.DEVICE_ERROR, 'status 7', self.identify)
-        self.assertEqual(
-            model.Health.SUSPECT, self.driver.discover()[1].health
-        )
+        card = self.driver.discover()[1]
+        self.assertEqual(model.Health.SUSPECT, card.health)
+        self.assertEqual('its last load: status 7', card.health_reason)
         self.driver.wipe(SLOT1, NAME, model.WipeLevel.CLEAR)
         self.assertIsNone(self.identify())
 

@@ -106,6 +106,7 @@ class TestDiscover(ManagerTest):
         (self.manager / 'state').write_text('write error\n')
         (found,) = self.driver.discover()
         self.assertEqual(model.Health.SUSPECT, found.health)
+        self.assertEqual('its last load: write error', found.health_reason)
         self.assertFalse(found.deployables[0].readable)
 
 

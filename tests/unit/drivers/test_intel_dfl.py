@@ -14,6 +14,7 @@ from cyborg_fpga import model
 from cyborg_fpga.bitstream import formats
 from cyborg_fpga.bitstream import gbs
 from cyborg_fpga.drivers import intel_dfl
+from cyborg_fpga.drivers import pci_health
 from cyborg_fpga.simulator import payload
 from cyborg_fpga.simulator import samples
 from tests.fixtures import bitstreams
@@ -179,10 +180,18 @@ class TestDiscover(DriverTest):
         (self.sys / str(PF) / 'config').write_bytes(config)
         self.assertIsNone(self.report().serial)
 
-    def test_set_error_registers_make_a_card_suspect(self):
-        self.assertEqual(model.Health.OK, self.report().health)
+    def test_error_registers_that_are_set_are_problems(self):
+        card = self.report()
+        self.assertEqual((), self.driver.readings(card).problems)
         self.simulator.fault(str(PF), 'errors', value=4)
-        self.assertEqual(model.Health.SUSPECT, self.report().health)
+        self.assertEqual(
+            ('fme_errors: 0x4',), self.driver.readings(card).problems
+        )
+
+    def test_a_card_that_goes_after_it_was_found_has_no_readings(self):
+        card = self.report()
+        self.simulator.fault(str(PF), 'vanish')
+        self.assertEqual(pci_health.Readings(), self.driver.readings(card))
 
     def test_a_card_with_unknown_ids_is_a_family_of_its_own(self):
         (self.sys / str(PF) / 'device').write_text('0x1234\n')

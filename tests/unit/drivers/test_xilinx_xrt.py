@@ -88,7 +88,11 @@ class TestDiscover(XrtTest):
             ),
         )
         self.assertEqual(
-            {'shell': 'xilinx_u250_gen3x16_xdma_shell_4_1'}, card.attributes
+            {
+                'iommu_group': '1',
+                'shell': 'xilinx_u250_gen3x16_xdma_shell_4_1',
+            },
+            card.attributes,
         )
 
     def test_looking_starts_no_tool(self):
@@ -122,10 +126,17 @@ class TestDiscover(XrtTest):
         (region,) = self.report().deployables
         self.assertFalse(region.readable)
 
-    def test_a_card_that_is_offline_is_suspect(self):
-        self.assertEqual(model.Health.OK, self.report().health)
+    def problems(self):
+        return self.driver.readings(self.report()).problems
+
+    def test_a_card_that_is_offline_has_a_problem(self):
+        self.assertEqual((), self.problems())
         self.host.simulator.fault(str(CARD), 'errors')
-        self.assertEqual(model.Health.SUSPECT, self.report().health)
+        self.assertIn(f'{CARD} is offline', self.problems())
+
+    def test_a_function_without_a_driver_is_a_problem(self):
+        (self.pci / str(CARD) / 'driver').unlink()
+        self.assertEqual((f'no driver is bound to {CARD}',), self.problems())
 
 
 class TestGuest(XrtTest):

@@ -1,0 +1,166 @@
+"""How well the PCI functions of a card say that they are.
+
+An attribute that is not there, or cannot be read now, says nothing: what is
+unknown is not bad. Only an error of the hardware itself is.
+"""
+
+import dataclasses
+import errno
+import re
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+
+from cyborg_fpga import model
+from cyborg_fpga.drivers import pci_function
+from cyborg_fpga.drivers import sysfs
+
+_BROKEN = (errno.EIO, errno.ETIMEDOUT, errno.EREMOTEIO)
+_SENSOR = re.compile('(temp|power)[0-9]+_input')
+#: What the kernel counts, and in which attribute's last line.
+_COUNTERS = {
+    'correctable': ('aer_dev_correctable', 'TOTAL_ERR_COR'),
+    'nonfatal': ('aer_dev_nonfatal', 'TOTAL_ERR_NONFATAL'),
+    'fatal': ('aer_dev_fatal', 'TOTAL_ERR_FATAL'),
+}
+#: hwmon's units: thousandths of a degree, millionths of a watt.
+_SCALES = {'temp': ('temperature', 1e3), 'power': ('power', 1e6)}
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Sensor:
+    """One sensor of a card.
+
+    :ivar kind: ``temperature`` in degrees Celsius or ``power`` in watts.
+    :ivar critical: What the card itself calls too much; None: it does not.
+    :ivar alarm: The card says that it is too much.
+    """
+
+    name: str
+    kind: str
+    value: float
+    critical: float | None = None
+    alarm: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Readings:
+    """What can be read of a card's well-being.
+
+    :ivar problems: What is wrong whatever anybody's limits, in words.
+    :ivar counters: ``correctable``, ``nonfatal`` and ``fatal`` PCI Express
+        errors since the card is there, where the kernel counts them.
+    """
+
+    problems: tuple[str, ...] = ()
+    counters: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    sensors: tuple[Sensor, ...] = ()
+
+    def plus(self, problems: Iterable[str]) -> 'Readings':
+        return dataclasses.replace(self, problems=(*self.problems, *problems))
+
+
+def read(fs: sysfs.Sysfs, functions: Sequence[model.PciAddress]) -> Readings:
+    """Look at *functions*, all of one card; never raises :class:`OSError`."""
+    look = _Look(fs)
+    for address in functions:
+        look.at_function(address)
+    look.at_sensors({str(address) for address in functions})
+    return Readings(
+        problems=tuple(look.problems),
+        counters=look.counters,
+        sensors=tuple(look.sensors),
+    )
+
+
+def physical(card: model.DeviceReport) -> list[model.PciAddress]:
+    """The functions of *card* that are not virtual ones, in order."""
+    found = {card.pci_address}
+    for region in card.deployables:
+        if region.handle_kind is model.HandleKind.PF:
+            found |= set(region.handles)
+    return sorted(found)
+
+
+class _Look:
+    """One look at one card."""
+
+    def __init__(self, fs: sysfs.Sysfs) -> None:
+        self._fs = fs
+        self.problems: list[str] = []
+        self.counters: dict[str, int] = {}
+        self.sensors: list[Sensor] = []
+
+    def at_function(self, address: model.PciAddress) -> None:
+        path = f'{pci_function.DEVICES}/{address}'
+        try:
+            # What a bus answers for a device that does not.
+            if self._fs.read_bytes(f'{path}/config', 4) == b'\xff' * 4:
+                self.problems.append(f'{address} does not answer on its bus')
+        except OSError as exc:
+            self._note(f'config of {address}', exc)
+        for kind, (attribute, total) in _COUNTERS.items():
+            text = self._text(f'{path}/{attribute}', f'{attribute}')
+            count = _number(text.rpartition(f'{total} ')[2])
+            if count is not None:
+                self.counters[kind] = self.counters.get(kind, 0) + count
+
+    def at_sensors(self, functions: set[str]) -> None:
+        try:
+            chips = self._fs.listdir('class/hwmon')
+        except OSError:
+            return
+        for chip in chips:
+            try:
+                # …/0000:3b:00.0/…/hwmon/hwmon3
+                link = self._fs.readlink(f'class/hwmon/{chip}')
+                if not functions.isdisjoint(link.split('/')):
+                    self.sensors += self._chip(f'class/hwmon/{chip}')
+            except OSError as exc:
+                self._note(f'sensors {chip}', exc)
+
+    def _chip(self, path: str) -> Iterator[Sensor]:
+        names = self._fs.listdir(path)
+        chip = self._text(f'{path}/name', 'name') if names else ''
+        for name in names:
+            match = _SENSOR.fullmatch(name)
+            if match is None:
+                continue
+            stem = name.removesuffix('_input')
+            label = chip
+            if f'{stem}_label' in names:
+                label = self._text(f'{path}/{stem}_label', f'{stem}_label')
+            kind, scale = _SCALES[match[1]]
+            found = {
+                part: _number(self._text(f'{path}/{stem}_{part}', name))
+                for part in ('input', 'crit', 'crit_alarm')
+                if f'{stem}_{part}' in names
+            }
+            value, critical = found['input'], found.get('crit')
+            if value is not None:
+                yield Sensor(
+                    name=label or stem,
+                    kind=kind,
+                    value=value / scale,
+                    critical=critical / scale if critical else None,
+                    alarm=found.get('crit_alarm') == 1,
+                )
+
+    def _text(self, path: str, name: str) -> str:
+        try:
+            return self._fs.read(path)
+        except OSError as exc:
+            self._note(name, exc)
+            return ''
+
+    def _note(self, name: str, exc: OSError) -> None:
+        if exc.errno in _BROKEN:
+            self.problems.append(f'{name} cannot be read: {exc.strerror}')
+
+
+def _number(text: str) -> int | None:
+    try:
+        return int(text, 0)
+    except ValueError:
+        return None
