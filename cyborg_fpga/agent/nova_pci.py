@@ -109,8 +109,8 @@ def _parsed(text: str) -> list[_Spec]:
 
 
 def _id_matches(spec: _Spec, name: str, ids: Iterable[str]) -> bool:
-    wanted = str(spec.get(name, '*')).lower().removeprefix('0x')
-    return wanted == '*' or wanted in ids
+    wanted = str(spec.get(name, '*'))
+    return any(_same(wanted, found) for found in ids)
 
 
 def _address_matches(wanted: Any, address: str) -> bool:
@@ -120,12 +120,13 @@ def _address_matches(wanted: Any, address: str) -> bool:
     parts = (parsed.domain, parsed.bus, parsed.device, parsed.function)
     if isinstance(wanted, str):
         return all(
-            text in ('*', '', part)
+            _same(text, part)
             for text, part in zip(_split(wanted), parts, strict=True)
         )
     try:
+        # As Nova does: what follows the match does not matter.
         return all(
-            re.fullmatch(str(wanted.get(name, '.*')), part)
+            re.match(str(wanted.get(name, '.*')), part)
             for name, part in zip(_PARTS, parts, strict=True)
         )
     except (AttributeError, re.error):
@@ -134,6 +135,16 @@ def _address_matches(wanted: Any, address: str) -> bool:
 
 def _split(text: str) -> tuple[str, str, str, str]:
     """Domain, bus, slot and function of a glob; what is missing is ``*``."""
-    plain, _, function = text.lower().partition('.')
+    plain, _, function = text.partition('.')
     domain, bus, slot = ['', '', *plain.split(':')][-3:]
     return domain, bus, slot, function
+
+
+def _same(wanted: str, found: str) -> bool:
+    """They are one hex number, or *wanted* is anything."""
+    if wanted.strip() in ('', '*'):
+        return True
+    try:
+        return int(wanted, 16) == int(found, 16)
+    except ValueError:
+        return False

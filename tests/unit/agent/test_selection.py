@@ -103,6 +103,13 @@ class TestNova(base.BaseTestCase):
             ([third], '{"address": "86:10.2"}'),
             ([third], '{"address": {"bus": "8[0-9]", "slot": "10"}}'),
             ([], '{"address": {"bus": "8[0-9", "slot": "10"}}'),
+            # Nova compares numbers, and expressions from the beginning on.
+            ([second], '{"address": "0:3B:1.0"}'),
+            ([first, second], '{"address": " : 3b : * . 0 "}'),
+            ([third], '{"address": {"bus": "8"}}'),
+            ([], '{"address": {"bus": "6"}}'),
+            ([second], '{"vendor_id": " 0x8086", "product_id": "b2b"}'),
+            ([], '{"address": "0000:3b:xx.0"}'),
             ([], '{"vendor_id": "10de"}'),
             ([], '{"devname": "eth0"}'),
             ([first, second, third], '{"vendor_id": "*"}'),
