@@ -68,6 +68,30 @@ class TestFaults(FaultTest):
             self.assertNotIn(function.upper(), name)
         self.assertNotEqual('deadbeef' * 4, self.service.function(self.card))
 
+    def test_card_that_is_read_wrongly_fails_the_claim(self):
+        function = uuid.uuid4().hex
+        image = self.service.image(function)
+        self.fault('misread', function_id='feedface' * 4)
+        detail = self.fails('readback_mismatch', image_uuid=image)
+        self.assertIn('feedface', detail)
+        for name in self.all_traits():
+            self.assertNotIn(function.upper(), name)
+
+    def test_card_that_goes_while_it_is_loaded_fails_the_claim(self):
+        image = self.service.image()
+        self.fault('drop', percent=50)
+        self.fails('device_gone', image_uuid=image)
+        self.service.until(
+            'it is lost',
+            lambda: self.service.device(self.card)['health'] == 'lost',
+        )
+        self.mend_cards()
+        self.service.until(
+            'both are offered', lambda: self.service.stock() == (2, 0, 0)
+        )
+        claim = self.service.claim(image_uuid=image, count=2)
+        self.service.released(claim['uuid'])
+
     def test_card_that_hangs_fails_the_claim_in_time(self):
         image = self.service.image()
         self.fault('hang')

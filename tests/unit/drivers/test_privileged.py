@@ -169,6 +169,8 @@ class TestPrivileged(base.BaseTestCase):
             ('xbutil', 'program -d 0000:3b:00.1 -u /etc/shadow', None),
             ('xbutil', 'program -d 0000:3b:00.1 -u {image}', None),
             ('xbutil', 'program -d all -u {image}', image),
+            ('xbutil', 'reset -d all', None),
+            ('xbmgmt', 'reset -d 0000:3b:00.0', None),
             ('xbutil', 'examine -d 0000:3b:00.1 -r platform -f JSON -o /x',
              None),
             ('xbutil', load, self.root / 'image'),
@@ -192,10 +194,11 @@ class TestPrivileged(base.BaseTestCase):
             'fpga-describe-local-image -S 0',
             'fpga-load-local-image -S 0 -I agfi-0123456789abcdef0',
             'fpga-clear-local-image -S 0',
+            'xrt-smi reset -d 0000:3b:00.1',
         ):
             tool, *words = line.split()
             self.fs.run(tool, words, seconds=1)
-        self.assertEqual(5, len(ran))
+        self.assertEqual(6, len(ran))
 
     def test_the_roots_are_set_once(self):
         self.assertRaises(
