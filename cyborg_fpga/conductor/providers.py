@@ -160,6 +160,8 @@ def fixed_traits(region: nouns.Deployable) -> frozenset[str]:
     if region.region_id:
         shell = trait('CUSTOM_FPGA_REGION', vendor, region.region_id)
         traits |= {'CUSTOM_PROGRAMMABLE', shell}
+    if region.numa_node is not None:
+        traits.add(trait('CUSTOM_FPGA_NUMA_NODE', str(region.numa_node)))
     traits |= {*_OWNER, *region.added_traits, *region.driver_traits}
     return frozenset(traits)
 
@@ -235,7 +237,8 @@ def _computed(
 ) -> _Home:
     found = resource_class(region, overrides)
     if host.layout is model.Layout.POOL and _total(region) <= 1:
-        # With the class, exactly what the fixed traits are made of.
+        # With the class, exactly what the fixed traits are made of, but for
+        # the NUMA node: a claim may take cards of several.
         rest = [found, region.vendor, region.family, region.region_id or '-']
         rest += [*region.added_traits, *region.driver_traits]
     else:

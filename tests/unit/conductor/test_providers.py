@@ -174,6 +174,21 @@ class TestNames(base.BaseTestCase):
         self.assertIn('CUSTOM_FPGA_INTEL', found)
         self.assertFalse([t for t in found if 'REGION' in t])
 
+    def test_the_numa_node_is_a_trait_where_all_cards_share_it(self):
+        for nodes, expected in (
+            ([0, 0], {'CUSTOM_FPGA_NUMA_NODE_0'}),
+            ([1, 1], {'CUSTOM_FPGA_NUMA_NODE_1'}),
+            ([0, 1], set()),
+            ([0, None], set()),
+            ([None, None], set()),
+        ):
+            provider = only(
+                [region(f'd{n}', numa_node=x) for n, x in enumerate(nodes)]
+            )
+            self.assertEqual(2, provider.total)
+            found = {t for t in provider.traits if 'NUMA' in t}
+            self.assertEqual(expected, found)
+
     def test_a_provider_is_named_by_host_class_family_and_region(self):
         provider = only([region()])
         self.assertEqual(
