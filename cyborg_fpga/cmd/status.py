@@ -3,6 +3,7 @@
 import sys
 
 from oslo_config import cfg
+from oslo_db import exception as db_exc
 from oslo_upgradecheck import upgradecheck
 
 from cyborg_fpga import conf as our_conf
@@ -14,8 +15,14 @@ class Checks(upgradecheck.UpgradeCommands):
     """Each check is cheap and changes nothing."""
 
     def _schema(self) -> upgradecheck.Result:
-        engine.configure(cfg.CONF)
-        there, wanted = schema.version(), schema.head()
+        try:
+            engine.configure(cfg.CONF)
+            there, wanted = schema.version(), schema.head()
+        except (cfg.Error, db_exc.DBError) as exc:
+            return upgradecheck.Result(
+                upgradecheck.Code.FAILURE,
+                f'The database cannot be read: {str(exc).splitlines()[0]}',
+            )
         if there == wanted:
             return upgradecheck.Result(upgradecheck.Code.SUCCESS)
         return upgradecheck.Result(

@@ -1,4 +1,4 @@
-"""``cyborg-fpga-manage`` as an operator runs it."""
+"""``cyborg-fpga-manage`` and ``-status`` as an operator runs them."""
 
 import pathlib
 import subprocess
@@ -58,3 +58,44 @@ class TestPurge(base.BaseTestCase):
             self.assertEqual(2, done.returncode, done.stderr)
             self.assertIn('number of days', done.stderr)
         self.assertEqual(2, self.manage('purge').returncode)
+
+
+class TestStatus(base.BaseTestCase):
+    def check(self, url):
+        """Exit code and words of a check before an upgrade."""
+        folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        config = folder / 'cyborg-fpga.conf'
+        config.write_text(
+            f'[database]\nconnection = {url}\n'
+            'max_retries = 1\nretry_interval = 1\n'
+        )
+        command = [sys.executable, '-m', 'cyborg_fpga.cmd.status']
+        done = subprocess.run(
+            [*command, '--config-file', str(config), 'upgrade', 'check'],
+            capture_output=True,
+            check=False,
+            text=True,
+            timeout=120,
+        )
+        self.assertNotIn('Traceback', done.stdout + done.stderr)
+        return done.returncode, ' '.join(done.stdout.split())
+
+    def test_tables_of_this_release_are_good(self):
+        code, said = self.check(self.useFixture(database.Database()).url)
+        self.assertEqual(0, code, said)
+
+    def test_others_are_to_be_brought_there(self):
+        blank = self.useFixture(database.Database(migrated=False))
+        code, said = self.check(blank.url)
+        self.assertEqual(2, code, said)
+        self.assertIn('at no revision', said)
+
+    def test_database_that_cannot_be_read_is_no_crash(self):
+        for url in (
+            'mysql+pymysql://u:geheim@127.0.0.1:1/fpga',
+            'nothing://host/fpga',
+        ):
+            code, said = self.check(url)
+            self.assertEqual(2, code, said)
+            self.assertIn('cannot be read', said)
+            self.assertNotIn('geheim', said)
