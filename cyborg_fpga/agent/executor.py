@@ -7,7 +7,6 @@ engine; a driver call that hangs blocks its own card only.
 import collections
 import dataclasses
 import functools
-import queue
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from cyborg_fpga import killpoints
 from cyborg_fpga import model
 from cyborg_fpga.agent import cache as agent_cache
 from cyborg_fpga.agent import journal
+from cyborg_fpga.agent import lanes
 from cyborg_fpga.agent import outbox
 from cyborg_fpga.agent import task as agent_task
 from cyborg_fpga.agent import work
@@ -31,7 +31,12 @@ from cyborg_fpga.rpc import conductor as conductor_rpc
 
 LOG = logging.getLogger(__name__)
 
-_Queue = queue.SimpleQueue[agent_task.Task | None]
+
+class _Chore(NamedTuple):
+    """What is no operation but needs the card to itself."""
+
+    device: model.PciAddress
+    act: Callable[[], None]
 
 
 class Activity(NamedTuple):
@@ -75,8 +80,10 @@ class Executor:
         self._stopping = threading.Event()
         self._tasks: dict[str, agent_task.Task] = {}
         self._damaged: dict[str, model.OperationStatus] = {}
-        self._queues: dict[model.PciAddress, _Queue] = {}
-        self._workers: list[threading.Thread] = []
+        self._lanes = lanes.Lanes(self._serve)
+        self._chores: collections.Counter[model.PciAddress] = (
+            collections.Counter()
+        )
         self._deferred: dict[str, int] = {}
         self._accepted: collections.Counter[model.PciAddress] = (
             collections.Counter()
@@ -111,11 +118,8 @@ class Executor:
         """
         with self._lock:
             self._stopping.set()
-            for waiting in self._queues.values():
-                waiting.put(None)
-        give_up = time.monotonic() + timeout
-        for worker in self._workers:
-            worker.join(max(0.0, give_up - time.monotonic()))
+            self._lanes.close()
+        self._lanes.join(timeout)
         self._outbox.stop()
 
     def run(self, operation: model.Operation) -> model.OperationStatus:
@@ -160,6 +164,19 @@ class Executor:
             self._tasks[operation.uuid] = task
             self._enqueue(task)
             return task.status
+
+    def run_alone(
+        self, device: model.PciAddress, act: Callable[[], None]
+    ) -> None:
+        """Have *act* done when no operation is on the card, and return.
+
+        The card counts as busy until then.
+        """
+        with self._lock:
+            if not self._stopping.is_set():
+                self._chores[device] += 1
+                self._accepted[device] += 1
+                self._lanes.put(device, _Chore(device, act))
 
     def status(self, uuid: str) -> model.OperationStatus | None:
         """What is known of an operation; None: never heard of it."""
@@ -218,7 +235,8 @@ class Executor:
                     task.operation.device
                     for task in self._tasks.values()
                     if not task.done
-                ),
+                )
+                | frozenset(self._chores),
                 collections.Counter(self._accepted),
             )
 
@@ -260,25 +278,27 @@ class Executor:
     def _enqueue(self, task: agent_task.Task) -> None:
         device = task.operation.device
         self._accepted[device] += 1
-        if device not in self._queues:
-            waiting: _Queue = queue.SimpleQueue()
-            worker = threading.Thread(
-                target=self._serve,
-                args=(waiting,),
-                name=f'card-{device}',
-                daemon=True,
-            )
-            self._queues[device] = waiting
-            self._workers.append(worker)
-            worker.start()
-        self._queues[device].put(task)
+        self._lanes.put(device, task)
 
-    def _serve(self, waiting: _Queue) -> None:
-        while (task := waiting.get()) is not None:
-            if self._take(task):
-                self._work.perform(task)
-            if task.taken and task.done:
-                self._ended(task)
+    def _serve(self, item: agent_task.Task | _Chore) -> None:
+        if isinstance(item, _Chore):
+            self._do(item)
+            return
+        if self._take(item):
+            self._work.perform(item)
+        if item.taken and item.done:
+            self._ended(item)
+
+    def _do(self, chore: _Chore) -> None:
+        try:
+            if not self._stopping.is_set():
+                chore.act()
+        except Exception:
+            # The top of a card's thread: its operations go on.
+            LOG.exception('Cannot set up card %s', chore.device)
+        finally:
+            with self._lock:
+                self._chores -= collections.Counter([chore.device])
 
     def _take(self, task: agent_task.Task) -> bool:
         """Give *task* to the calling worker, unless it has ended already."""

@@ -24,6 +24,7 @@ from cyborg_fpga.agent import nova_pci
 from cyborg_fpga.agent import reporter as agent_reporter
 from cyborg_fpga.agent import scan
 from cyborg_fpga.agent import selection
+from cyborg_fpga.agent import virtual_functions
 from cyborg_fpga.clients import glance
 from cyborg_fpga.drivers import base
 from cyborg_fpga.drivers import families
@@ -111,6 +112,9 @@ class Agent:
             conf.agent.cache_size_mb * _MIB,
             download,
         )
+        self._vfs = virtual_functions.VirtualFunctions(
+            conf.devices.vfs, drivers
+        )
         self._reporter = agent_reporter.Reporter(
             conf.host,
             drivers,
@@ -118,7 +122,7 @@ class Agent:
             judge=_judge(conf, watched),
             resource_provider_name=_provider_name(conf),
             interval=conf.agent.report_interval,
-            choose=choose,
+            choose=lambda cards: self._vfs.look(choose(cards)),
         )
         self._executor = agent_executor.Executor(
             self._journal,
@@ -145,6 +149,7 @@ class Agent:
         self._keep_blanks()
         boot_id = self._journal.next_boot()
         self._executor.start()
+        self._vfs.start(self._executor, self._claimed, self._reporter.wake)
         self._server = messaging.get_rpc_server(
             self._transport,
             messaging.Target(topic=agent_rpc.TOPIC, server=self._conf.host),
@@ -170,6 +175,12 @@ class Agent:
         self._executor.stop()
         self._journal.close()
         LOG.info('Agent of %s stopped', self._conf.host)
+
+    def _claimed(self) -> list[str]:
+        conductor = conductor_rpc.ConductorAPI(
+            self._transport, timeout=_OPERATION_TIMEOUT
+        )
+        return conductor.claimed(context.service(), self._conf.host)
 
     def _keep_blanks(self) -> None:
         # The privileged side loads nothing from outside the cache.

@@ -25,16 +25,16 @@ class Selection:
     def __init__(
         self, include: Sequence[str] = (), exclude: Sequence[str] = ()
     ) -> None:
-        self._include = [_entry(text) for text in include]
-        self._exclude = [_entry(text) for text in exclude]
+        self._include = [entry(text) for text in include]
+        self._exclude = [entry(text) for text in exclude]
 
     def ours(
         self, cards: Iterable[model.DeviceReport]
     ) -> Iterator[model.DeviceReport]:
         """Those of *cards* that are ours, in the same order."""
         for card in cards:
-            wanted = not self._include or _matches(self._include, card)
-            if wanted and not _matches(self._exclude, card):
+            wanted = not self._include or matches(self._include, card)
+            if wanted and not matches(self._exclude, card):
                 yield card
 
 
@@ -45,7 +45,11 @@ def functions(card: model.DeviceReport) -> list[str]:
     return [str(address) for address in unique]
 
 
-def _entry(text: str) -> str:
+def entry(text: str) -> str:
+    """Which cards *text* is about, in the form for :func:`matches`.
+
+    :raises errors.InvalidInput: It is neither an address nor an id.
+    """
     plain = text.strip().lower()
     if not _ID.fullmatch(plain) and (
         not _ADDRESS.fullmatch(plain) or ':' not in plain
@@ -57,7 +61,8 @@ def _entry(text: str) -> str:
     return plain
 
 
-def _matches(entries: Sequence[str], card: model.DeviceReport) -> bool:
+def matches(entries: Sequence[str], card: model.DeviceReport) -> bool:
+    """Whether any of *entries* is about *card*."""
     ids = f'{card.vendor_id}/{card.product_id}'
     return any(
         entry == ids

@@ -118,6 +118,15 @@ class Manager:
         operations.begin(ctx, uuid, fence, attempt=attempt)
 
     @_expected
+    def claimed(self, ctx: context.RequestContext, hostname: str) -> list[str]:
+        return [
+            region.name
+            for region in deployables.of_host(ctx, hostname)
+            if region.state is model.DeployableState.PROGRAMMING
+            or any(handle.claim_uuid for handle in region.handles)
+        ]
+
+    @_expected
     def progress(
         self, ctx: context.RequestContext, status: dict[str, Any]
     ) -> None:

@@ -23,6 +23,17 @@ Cards that are not ours, in the same form; it goes before *include*. Neither
 reported nor touched. A card that was claimed before counts as lost.
 """,
     ),
+    cfg.ListOpt(
+        'vfs',
+        default=[],
+        help="""
+How many virtual functions cards are to have: entries ``card=number``, where
+a card is named as in *include* (``0000:3b:*=2,8086/09c4=1``). The first entry
+that is about a card holds; a card that none is about is left as it is. A card
+is changed while nothing of it is claimed or in use. With 0 it is handed out
+whole. Drivers ``intel_dfl`` and ``pci`` can do it.
+""",
+    ),
     cfg.StrOpt(
         'families',
         help="""

@@ -19,7 +19,7 @@ class ConductorAPI:
     ======= =====================================================
     Version Change
     ======= =====================================================
-    1.0     report, begin, progress, finish (from agents);
+    1.0     report, begin, progress, finish, claimed (from agents);
             claim, release, program, cancel, set_host, set_device,
             bind, unbind, delete_arqs, delete_arqs_of,
             refresh_bitstream, run (from the API)
@@ -75,6 +75,14 @@ class ConductorAPI:
         self._client.call(
             ctx, 'begin', uuid=uuid, fence=fence, attempt=attempt
         )
+
+    def claimed(self, ctx: context.RequestContext, hostname: str) -> list[str]:
+        """Names of the host's deployables that somebody has.
+
+        Those that are being programmed are among them.
+        """
+        names: list[str] = self._client.call(ctx, 'claimed', hostname=hostname)
+        return names
 
     def progress(
         self, ctx: context.RequestContext, status: model.OperationStatus

@@ -53,6 +53,42 @@ class TestPrivileged(base.BaseTestCase):
         ):
             self.assertRaises(PermissionError, self.fs.write, path, '1')
 
+    def test_only_drivers_of_cards_take_functions(self):
+        for driver in ('dfl-pci', 'ixgbe'):
+            (self.root / f'sys/bus/pci/drivers/{driver}').mkdir(parents=True)
+            for name in ('bind', 'unbind', 'new_id'):
+                path = f'bus/pci/drivers/{driver}/{name}'
+                (self.root / 'sys' / path).write_text('')
+        self.fs.write('bus/pci/drivers/dfl-pci/bind', '0000:3b:00.0')
+        for driver, name, text in (
+            ('ixgbe', 'bind', '0000:3b:00.0'),
+            ('dfl-pci', 'new_id', '0000:3b:00.0'),
+            ('dfl-pci', 'bind', '8086 1572'),
+        ):
+            self.assertRaises(
+                PermissionError,
+                self.fs.write,
+                f'bus/pci/drivers/{driver}/{name}',
+                text,
+            )
+
+    def test_only_nodes_of_cards_are_asked_for(self):
+        (self.root / 'dev/vfio').mkdir(parents=True)
+        (self.root / 'dev/sda').touch()
+        node = self.root / 'dev/vfio/12'
+        node.touch()
+        with open(node) as opened:
+            (holder,) = self.fs.opened_by(['vfio/12', 'dfl-port.0'])
+            self.assertEqual('vfio/12', holder.node)
+            self.assertTrue(opened.readable())
+        for name in ('sda', '../shadow', 'vfio/../sda'):
+            self.assertRaises(PermissionError, self.fs.opened_by, [name])
+
+    def test_ports_are_released_and_assigned(self):
+        for request in (0x4004B681, 0x4004B682):
+            self.fs.ioctl('dfl-fme.0', request, bytes(4))
+        self.assertEqual(2, len(self.calls))
+
     def test_an_address_is_checked_again_behind_the_border(self):
         self.assertRaises(
             ValueError, privileged._write, '0000:3b:00', 'reset', '1'

@@ -3,6 +3,7 @@
 import errno
 import os
 import pathlib
+import threading
 
 import fixtures
 from oslotest import base
@@ -42,6 +43,22 @@ class TestSysfs(base.BaseTestCase):
         self.fs.write('a', '1')
         self.assertEqual('12345', self.fs.read('a'))
         self._fails(errno.ENOENT, self.fs.write, 'b', '1')
+
+    def test_a_write_that_waits_for_a_guest_is_left_behind(self):
+        gone = threading.Event()
+        self.addCleanup(gone.set)
+
+        class Waiting(sysfs.Sysfs):
+            patience = 0.05
+
+            def _write(self, path, text):
+                gone.wait(10)
+
+        fs = Waiting(str(self.root), '/dev')
+        self._fails(errno.ETIMEDOUT, fs.write, 'a/sriov_numvfs', '0')
+        # No second thread is spent on the same card, but one on another is.
+        self._fails(errno.EBUSY, fs.write, 'a/sriov_numvfs', '0')
+        self._fails(errno.ETIMEDOUT, fs.write, 'b/sriov_numvfs', '0')
 
     def test_errors_of_the_kernel_come_out_unchanged(self):
         self._fails(errno.ENOENT, self.fs.read, 'missing')
