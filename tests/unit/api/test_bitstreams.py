@@ -1,0 +1,106 @@
+"""What is refused of uploads and changes before Glance is asked."""
+
+import io
+
+from oslo_utils.fixture import uuidsentinel as uuids
+from oslotest import base as test
+
+from cyborg_fpga import errors
+from cyborg_fpga.api import octets
+from cyborg_fpga.simulator import samples
+from tests.unit.api import base
+
+FILE = samples.sample_gbs('1' * 32, '2' * 32)
+OCTETS = {'Content-Type': octets.TYPE}
+
+
+class TestUpload(base.ApiTest):
+    def send(self, query='', token=base.ALICE, headers=OCTETS):
+        return 'POST', f'/v2/bitstreams?{query}', token, {
+            'headers': dict(headers), 'body': FILE,
+        }  # fmt: skip
+
+    def refuse(self, status, *args, **kwargs):
+        method, url, token, rest = self.send(*args, **kwargs)
+        headers = {'X-Auth-Token': token, **rest['headers']}
+        answer = self.web.request(
+            url,
+            method=method,
+            headers=headers,
+            body=rest['body'],
+            expect_errors=True,
+        )
+        self.assertEqual(status, answer.status_int, answer.text)
+        return answer.text
+
+    def test_only_administrators_publish(self):
+        self.refuse(403, 'visibility=public')
+        # Glance is not there: so far, and no further.
+        self.refuse(503, 'visibility=public', token=base.ADMIN)
+        self.refuse(503, 'visibility=community')
+
+    def test_readers_upload_nothing(self):
+        self.refuse(403, token=base.READER)
+
+    def test_a_file_is_no_form(self):
+        for kind in ('application/x-www-form-urlencoded', 'text/plain'):
+            self.refuse(415, headers={'Content-Type': kind})
+
+    def test_what_the_file_contradicts_is_refused(self):
+        self.refuse(400, f'function_id={"3" * 32}')
+        self.refuse(503, f'function_id={"2" * 32}')
+
+
+class TestOwners(base.ApiTest):
+    def test_anothers_private_one_is_not_there(self):
+        url = f'/v2/bitstreams/{uuids.private}'
+        for method, path, body in (
+            ('PATCH', url, {'name': 'x'}),
+            ('DELETE', url, None),
+            ('POST', f'{url}/verify', {}),
+        ):
+            self.refused(404, method, path, base.BOB, body=body)
+            self.refused(503, method, path, base.ALICE, body=body)
+
+    def test_what_all_may_see_is_its_projects_alone_to_change(self):
+        url = f'/v2/bitstreams/{uuids.public}'
+        for method, body in (('PATCH', {'name': 'x'}), ('DELETE', None)):
+            self.refused(403, method, url, base.ALICE, body=body)
+            self.refused(503, method, url, base.ADMIN, body=body)
+        self.refused(503, 'POST', f'{url}/verify', base.ALICE, body={})
+
+    def test_to_publish_a_changed_one_is_for_administrators(self):
+        url = f'/v2/bitstreams/{uuids.private}'
+        body = {'visibility': 'public'}
+        self.refused(403, 'PATCH', url, base.ALICE, body=body)
+        self.refused(503, 'PATCH', url, base.ADMIN, body=body)
+
+
+class _Broken:
+    def read(self, size):
+        raise ConnectionResetError
+
+
+class TestOctets(test.BaseTestCase):
+    def body(self, data, length):
+        stream = io.BytesIO(data) if isinstance(data, bytes) else data
+        body = octets.Octets(
+            {
+                'CONTENT_TYPE': octets.TYPE,
+                'CONTENT_LENGTH': str(length),
+                'wsgi.input': stream,
+            }
+        )
+        self.assertEqual(length, body.open())
+        return body
+
+    def test_it_is_read_in_pieces_and_no_further_than_its_length(self):
+        body = self.body(b'0123456789', 8)
+        self.assertEqual(b'01234', body.read(5))
+        self.assertEqual(b'567', body.read(5))
+
+    def test_one_that_ends_too_early_is_refused(self):
+        for data in (b'012', _Broken()):
+            body = self.body(data, 10)
+            exc = self.assertRaises(errors.InvalidInput, body.read, 10)
+            self.assertIn('bytes too early', exc.message)
