@@ -28,7 +28,52 @@ _USABLE = sa.and_(
     models.Host.up.is_(True),
     models.Host.status == model.HostStatus.ENABLED.value,
     models.Device.status == model.DeviceStatus.ENABLED.value,
-    models.Device.health == model.Health.OK.value,
+    models.Device.health.in_(['ok', 'suspect']),
+)
+_OF_CLAIMS = _HANDLE.claim_id.in_(sa.bindparam('claims', expanding=True))
+
+# Constants, see engine.run().
+_LOCK_REGIONS = (
+    sa.select(
+        _REGION.id,
+        _REGION.state,
+        _REGION.wipe_pending,
+        _REGION.bitstream_private,
+    )
+    .where(_REGION.id.in_(sa.select(_HANDLE.deployable_id).where(_OF_CLAIMS)))
+    .order_by(_REGION.id)
+    .with_for_update()
+)
+_HELD = (
+    sa.select(
+        _HANDLE.deployable_id,
+        _HANDLE.claim_id,
+        _HANDLE.present,
+        _HANDLE.host_id,
+        _CLAIM.state,
+        models.Host.hostname,
+        _USABLE.label('usable'),
+    )
+    .join(_CLAIM, _CLAIM.id == _HANDLE.claim_id)
+    .join(_REGION, _REGION.id == _HANDLE.deployable_id)
+    .join(models.Device, models.Device.id == _REGION.device_id)
+    .join(models.Host, models.Host.id == _HANDLE.host_id)
+    .where(_REGION.id.in_(sa.bindparam('regions', expanding=True)))
+)
+_LEAVE = (
+    sa.update(_REGION)
+    .where(_REGION.id.in_(sa.bindparam('regions', expanding=True)))
+    .values(
+        last_used=clock.now(),
+        wipe_pending=sa.case(
+            (_REGION.id.in_(sa.bindparam('wiped', expanding=True)), True),
+            else_=_REGION.wipe_pending,
+        ),
+    )
+)
+_GIVE_BACK = sa.update(_HANDLE).where(_OF_CLAIMS).values(claim_id=None)
+_DELETE = sa.delete(_CLAIM).where(
+    _CLAIM.id.in_(sa.bindparam('claims', expanding=True))
 )
 
 
@@ -168,7 +213,7 @@ def _release(
     ids = [row.id for row in rows]
     released = _free(ctx, ids, dirty=dirty)
     if values is None:
-        engine.change(ctx, sa.delete(_CLAIM).where(_CLAIM.id.in_(ids)))
+        engine.run(ctx, _DELETE, claims=ids)
     else:
         engine.change(
             ctx,
@@ -182,30 +227,28 @@ def _release(
 def _free(
     ctx: context.RequestContext, claim_ids: Sequence[int], *, dirty: bool
 ) -> Released:
-    """Nobody holds the handles any more."""
-    held = ctx.session.execute(
-        sa.select(
-            _HANDLE.deployable_id,
-            _HANDLE.present,
-            _HANDLE.host_id,
-            models.Host.hostname,
-            _USABLE.label('usable'),
-        )
-        .join(models.Host, models.Host.id == _HANDLE.host_id)
-        .join(_REGION, _REGION.id == _HANDLE.deployable_id)
-        .join(models.Device, models.Device.id == _REGION.device_id)
-        .where(_HANDLE.claim_id.in_(claim_ids))
-    ).all()
-    if not held:
+    """Nobody holds the handles any more.
+
+    Of two that leave a deployable at the same time the second waits here for
+    the first, and sees it gone.
+    """
+    regions = engine.run(ctx, _LOCK_REGIONS, claims=claim_ids).all()
+    if not regions:
         return Released(uuids=())
-    regions = _lock_regions(ctx, {row.deployable_id for row in held})
-    left = _mark_wipes(ctx, regions, claim_ids, dirty=dirty)
-    engine.change(
-        ctx,
-        sa.update(_HANDLE)
-        .where(_HANDLE.claim_id.in_(claim_ids))
-        .values(claim_id=None),
-    )
+    region_ids = [row.id for row in regions]
+    claimed = engine.run(ctx, _HELD, regions=region_ids).all()
+    held = [row for row in claimed if row.claim_id in claim_ids]
+    others = {
+        row.deployable_id
+        for row in claimed
+        if row.claim_id not in claim_ids
+        and row.state != _State.RELEASING.value
+    }
+    left = set(region_ids) - others
+    # What nobody else uses is wiped before it is offered.
+    wiped = left if dirty else set()
+    engine.run(ctx, _LEAVE, regions=region_ids, wiped=list(wiped))
+    engine.run(ctx, _GIVE_BACK, claims=claim_ids)
     devices.touch_host(
         ctx,
         {row.host_id for row in held},
@@ -220,60 +263,3 @@ def _free(
         rejoined=usable and idle and not left and not alone,
         recallable=not idle,
     )
-
-
-def _lock_regions(
-    ctx: context.RequestContext, region_ids: Collection[int]
-) -> Sequence[Any]:
-    """Rows of deployables, to be changed by nobody else.
-
-    Two that leave one at the same time come one after the other; the second
-    sees the first.
-    """
-    return ctx.session.execute(
-        sa.select(
-            _REGION.id,
-            _REGION.state,
-            _REGION.wipe_pending,
-            _REGION.bitstream_private,
-        )
-        .where(_REGION.id.in_(region_ids))
-        .order_by(_REGION.id)
-        .with_for_update()
-    ).all()
-
-
-def _mark_wipes(
-    ctx: context.RequestContext,
-    regions: Sequence[Any],
-    claim_ids: Collection[int],
-    *,
-    dirty: bool,
-) -> set[int]:
-    """Deployables that nobody else uses are wiped before they are offered.
-
-    :param regions: Locked rows.
-    :returns: Those that nobody else uses, wiped or not.
-    """
-    region_ids = [row.id for row in regions]
-    others = ctx.session.execute(
-        sa.select(_HANDLE.deployable_id)
-        .join(_CLAIM, _CLAIM.id == _HANDLE.claim_id)
-        .where(_HANDLE.deployable_id.in_(region_ids))
-        .where(_HANDLE.claim_id.not_in(claim_ids))
-        .where(_CLAIM.state != _State.RELEASING.value)
-    ).scalars()
-    left = set(region_ids) - set(others)
-    wiped = left if dirty else set()
-    engine.change(
-        ctx,
-        sa.update(_REGION)
-        .where(_REGION.id.in_(region_ids))
-        .values(
-            last_used=clock.now(),
-            wipe_pending=sa.case(
-                (_REGION.id.in_(wiped), True), else_=_REGION.wipe_pending
-            ),
-        ),
-    )
-    return left

@@ -103,6 +103,20 @@ class OnSQLite(test_races.RaceTest):
             self.assertEqual([], self.handles())
             self.clear()
 
+    def test_when_all_leave_at_once_the_last_one_has_it_wiped(self):
+        self.store(base.card(base.CARD, base.region(vfs=_VFS)))
+        (region,) = self.regions()
+        for _ in range(ROUNDS // 2):
+            uuids = self.arqs(_VFS)
+            for uuid in uuids:
+                tasks.bind_arqs(self.ctx, {uuid: region.id}, base.new_uuid())
+            work = [{'uuids': [uuid]} for uuid in uuids]
+            outcomes = self.run_all('delete_arqs', work)
+            self.assertEqual([1] * _VFS, [o.value for o in outcomes])
+            self.assertEqual([], self.handles())
+            self.assertTrue(self.again(region).wipe_pending)
+            self.clear()
+
     def test_an_event_is_given_to_one(self):
         self.store(base.card(base.CARD, base.region(vfs=_VFS)))
         (region,) = self.regions()

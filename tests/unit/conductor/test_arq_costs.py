@@ -56,7 +56,7 @@ class TestCost(test_arqs.ArqTest):
         (bound, gone), more = self.costs(provider)
         self.assertLessEqual(len(bound), 14, bound)
         # With what Placement is told, that they must be wiped.
-        self.assertLessEqual(len(gone), 15, gone)
+        self.assertLessEqual(len(gone), 13, gone)
         self.assertEqual([len(bound), len(gone)], [len(s) for s in more])
 
     def test_bind_and_delete_of_parts_of_one_card(self):
@@ -70,7 +70,7 @@ class TestCost(test_arqs.ArqTest):
         self.bind(uuids, arqs=dict.fromkeys(uuids, self.shared))
         for bound, gone in self.costs(self.shared):
             self.assertLessEqual(len(bound), 20, bound)
-            self.assertLessEqual(len(gone), 10, gone)
+            self.assertLessEqual(len(gone), 7, gone)
 
 
 class TestCompany(test_arqs.ArqTest):
