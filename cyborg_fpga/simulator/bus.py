@@ -60,6 +60,8 @@ class Bus:
             saved.get('released', [] if card.ofs else self._vf_ports)
         )
         self._bare: set[int] = set(saved.get('bare', ()))
+        #: Whether the kernel was told to forget the card.
+        self.removed: bool = saved.get('removed', False)
         self._drivers: dict[str, str] = saved.get('drivers', {})
         self._overrides: dict[str, str] = saved.get('overrides', {})
 
@@ -68,6 +70,7 @@ class Bus:
             'vf_ports': self._vf_ports,
             'released': sorted(self._released),
             'bare': sorted(self._bare),
+            'removed': self.removed,
             'drivers': self._drivers,
             'overrides': self._overrides,
         }
@@ -176,14 +179,25 @@ class Bus:
         with self._device, self._changed:
             if not driver or self._driver_of(function) != driver:
                 raise os_error(errno.ENODEV)
-            if function == self._card.address:
-                # Its driver takes its VFs with it, and all ports.
-                self._remove_vfs()
-                self._released.clear()
-                self._bare.clear()
-            self._wait_for_guest({function})
+            self._detach(function)
             self._drivers[function] = ''
             self._save()
+
+    def remove(self) -> None:
+        """Take the card off the bus; blocks while a guest has a function."""
+        with self._device, self._changed:
+            self._detach(self._card.address)
+            self._drivers.clear()
+            self._overrides.clear()
+            self.removed = True
+            self._save()
+
+    def rescan(self) -> None:
+        """Find the card again, if it was removed."""
+        with self._device, self._changed:
+            if self.removed:
+                self.removed = False
+                self._save()
 
     def override(self, function: str, text: str) -> None:
         with self._changed:
@@ -196,6 +210,15 @@ class Bus:
         if self._opened is not None:
             os.close(self._opened)
             self._opened = None
+
+    def _detach(self, function: str) -> None:
+        """Take the driver from a function that has one."""
+        if function == self._card.address:
+            # Its driver takes its VFs with it, and all ports.
+            self._remove_vfs()
+            self._released.clear()
+            self._bare.clear()
+        self._wait_for_guest({function})
 
     def _attach(self, function: str, driver: str) -> None:
         self._drivers[function] = driver

@@ -266,14 +266,12 @@ class Card:
                 self._changed.wait()
             if self._stopped:
                 raise PowerCut
-            if self._faults.has('vanish'):
+            if self._gone():
                 raise loading.LoadFailed(errno.ENODEV, 'write error')
 
     def _hangs(self) -> bool:
         return bool(
-            self._faults.has('hang')
-            and not self._faults.has('vanish')
-            and not self._stopped
+            self._faults.has('hang') and not self._gone() and not self._stopped
         )
 
     def _configured(self, image: bytes) -> str:
@@ -303,8 +301,11 @@ class Card:
             self._save()
             return dict(found) if found else None
 
+    def _gone(self) -> bool:
+        return bool(self._faults.has('vanish') or self.bus.removed)
+
     def _check_present(self) -> None:
-        if self._faults.has('vanish'):
+        if self._gone():
             raise _os_error(errno.ENODEV)
 
     def _reachable(self, function: str, offset: int, length: int) -> bool:
@@ -341,7 +342,7 @@ class Card:
         temporary = self._file.with_suffix('.new')
         temporary.write_text(json.dumps(state, indent=1))
         os.replace(temporary, self._file)
-        if self._faults.has('vanish'):
+        if self._gone():
             self.tree.remove()
         else:
             self._show()

@@ -8,6 +8,19 @@ from cyborg_fpga.simulator import bus
 from cyborg_fpga.simulator import cards
 from cyborg_fpga.simulator import tree
 
+#: Finds what was removed, of all cards.
+RESCAN = 'bus/pci/rescan'
+
+
+def rescan(host: Iterable[cards.Card], text: str) -> None:
+    """Write *text* to :data:`RESCAN`.
+
+    :raises OSError: EINVAL.
+    """
+    if _number(text):
+        for card in host:
+            card.bus.rescan()
+
 
 def find(
     host: Iterable[cards.Card], path: str, text: str
@@ -37,26 +50,34 @@ def write(
     :param firmware: Where the kernel looks for images.
     :raises OSError: What the kernel answers.
     """
-    named = text.strip()
     match knob.action:
         case 'firmware':
             _load(card, firmware, text.removesuffix('\n'))
         case 'flags':
             card.set_flags(_number(text))
-        case 'numvfs':
-            card.bus.set_vfs(text)
-        case 'override':
-            card.bus.override(knob.function, text)
-        case 'probe':
-            card.bus.probe(named)
-        case 'bind':
-            card.bus.bind(knob.driver, named)
-        case 'unbind':
-            card.bus.unbind(knob.driver, named)
-        case _ if named == '1':
+        case 'reset':
+            if text.strip() != '1':
+                raise bus.os_error(errno.EINVAL)
             card.reset_function(knob.function)
         case _:
-            raise bus.os_error(errno.EINVAL)
+            _arrange(card.bus, knob, text)
+
+
+def _arrange(card: bus.Bus, knob: tree.Knob, text: str) -> None:
+    """Change which functions a card has, or who has them."""
+    match knob.action:
+        case 'numvfs':
+            card.set_vfs(text)
+        case 'override':
+            card.override(knob.function, text)
+        case 'probe':
+            card.probe(text.strip())
+        case 'bind':
+            card.bind(knob.driver, text.strip())
+        case 'unbind':
+            card.unbind(knob.driver, text.strip())
+        case 'remove' if _number(text):
+            card.remove()
 
 
 def _number(text: str) -> int:

@@ -153,6 +153,9 @@ class PciTree(tree.CardTree):
         """The ways to give functions to drivers, which all cards share."""
         bus = self._root / 'bus/pci'
         self._knob(bus / 'drivers_probe', tree.Knob('probe', ''))
+        self._knob(bus / 'rescan', tree.Knob('rescan', ''))
+        pf = self._card.address
+        self._knob(self._pci(pf) / 'remove', tree.Knob('remove', pf))
         for driver in {self.driver, VFIO} - {''}:
             for action in ('bind', 'unbind'):
                 path = bus / 'drivers' / driver / action

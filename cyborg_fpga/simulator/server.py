@@ -133,7 +133,7 @@ class Host:
 
     def writable(self, path: str) -> bool:
         """Whether the attribute at *path* can be written."""
-        return any(
+        return path == knobs.RESCAN or any(
             path in card.tree.knobs and card.tree.present()
             for card in self._cards.values()
         )
@@ -145,6 +145,9 @@ class Host:
         :raises OSError: EACCES, it cannot be written; or what follows.
         """
         text, firmware = data.decode(), self.directory / 'firmware'
+        if path == knobs.RESCAN:
+            knobs.rescan(self._cards.values(), text)
+            return
         found = knobs.find(self._cards.values(), path, text)
         knobs.write(*found, text, firmware)
 

@@ -123,6 +123,17 @@ class TestServing(MountTest):
         self.assertFalse((old / SRIOV).exists())
         self.assertEqual(1, len([*self.mounted.point.glob('dev/vfio/*')]))
 
+    def test_a_shell_unplugs_a_card_and_plugs_it_in(self):
+        pci = self.mounted.point / 'sys/bus/pci'
+        for _ in range(2):
+            said = self.shell(f'echo 1 | tee {pci}/devices/{PF}/remove')
+            self.assertEqual('', said)
+            self.assertEqual([SRIOV], os.listdir(pci / 'devices'))
+            self.assertFalse((pci / f'devices/{PF}/vendor').exists())
+            self.assertEqual([], [*self.mounted.point.glob('dev/dfl*')])
+            self.assertEqual('', self.shell(f'echo 1 | tee {pci}/rescan'))
+            self.load()
+
     def shell(self, line):
         done = subprocess.run(
             ['sh', '-c', line],

@@ -204,6 +204,58 @@ class TestDrivers(BusTest):
         self.fails(errno.ENODEV, self.bind, 'bind', '0000:99:00.0')
 
 
+class TestHotPlug(BusTest):
+    def write(self, path, text='1'):
+        self.fs.write(f'bus/pci/{path}', text)
+
+    def test_a_card_that_is_removed_is_back_as_new_after_a_rescan(self):
+        self.call(RELEASE, 0)
+        self.vfs(1)
+        self.bind('unbind', PLAIN, 'qdma-pf')
+        self.write(f'devices/{PLAIN}/driver_override', 'vfio-pci')
+        for card in (A10, PLAIN):
+            self.write(f'devices/{card}/remove')
+            self.assertFalse((self.pci / card).exists())
+        self.assertEqual([], [*self.pci.iterdir()])
+        self.assertEqual([], [*(self.host.directory / 'dev').glob('dfl*')])
+        self.fails(errno.ENOENT, self.write, f'devices/{A10}/remove')
+        self.host.stop()
+        self.host.start()
+        self.assertFalse((self.pci / A10).exists())
+        self.write('rescan')
+        self.assertEqual([], self.links())
+        self.assertEqual([0, 1], self.ports())
+        driver = self.pci / PLAIN / 'driver'
+        self.assertEqual('qdma-pf', driver.resolve().name)
+        override = (self.pci / PLAIN / 'driver_override').read_text()
+        self.assertEqual('(null)\n', override)
+
+    def test_removal_waits_for_the_guest(self):
+        self.simulator.fault(A10, 'guest')
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            removal = pool.submit(self.write, f'devices/{A10}/remove')
+            self.assertRaises(
+                concurrent.futures.TimeoutError, removal.result, 0.1
+            )
+            self.assertTrue((self.pci / A10).exists())
+            self.simulator.clear(A10)
+            removal.result(60)
+        self.assertFalse((self.pci / A10).exists())
+
+    def test_what_is_no_number_removes_nothing(self):
+        for path in (f'devices/{A10}/remove', 'rescan'):
+            self.fails(errno.EINVAL, self.write, path, 'x')
+            self.write(path, '0')
+        self.assertTrue((self.pci / A10).exists())
+
+    def test_a_card_that_has_vanished_is_not_found_by_a_rescan(self):
+        self.simulator.fault(A10, 'vanish')
+        self.write('rescan')
+        self.assertFalse((self.pci / A10).exists())
+        self.simulator.clear(A10)
+        self.assertTrue((self.pci / A10).exists())
+
+
 class TestOfs(BusTest):
     scenario = "cards: [{address: '0000:b1:00.0', family: N6000}]"
 
