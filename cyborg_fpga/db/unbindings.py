@@ -28,7 +28,7 @@ _USABLE = sa.and_(
     models.Host.up.is_(True),
     models.Host.status == model.HostStatus.ENABLED.value,
     models.Device.status == model.DeviceStatus.ENABLED.value,
-    models.Device.health.in_(['ok', 'suspect']),
+    models.Device.health == model.Health.OK.value,
 )
 _OF_CLAIMS = _HANDLE.claim_id.in_(sa.bindparam('claims', expanding=True))
 

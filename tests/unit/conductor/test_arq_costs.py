@@ -130,6 +130,7 @@ class TestCompany(test_arqs.ArqTest):
             'private': (models.Deployable, {'bitstream_private': True}),
             'programming': (models.Deployable, {'state': 'programming'}),
             'maintaining': (models.Device, {'status': 'maintaining'}),
+            'suspect': (models.Device, {'health': 'suspect'}),
             'quarantined': (models.Device, {'health': 'quarantined'}),
             'disabled': (models.Host, {'status': 'disabled'}),
             'down': (models.Host, {'up': False}),
