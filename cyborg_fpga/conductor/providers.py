@@ -33,14 +33,12 @@ _NAMESPACE = uuid.UUID('5f2c8f0e-6d0c-5c57-9a55-0c1a2f3b7e41')
 _MAX_NAME = 200
 _MAX_TRAIT = 255
 _TYPE = re.compile(r'[a-z0-9_]{1,32}')
+_UNUSABLE = (model.Health.QUARANTINED, model.Health.LOST)
 # Where this release of os-traits has it.
 _OWNER = {'OWNER_CYBORG'} if hasattr(os_traits, 'OWNER_CYBORG') else set()
 
 # What the keys of Types begin with.
 _TYPES, _FUNCTIONS, _LOADED, _PUBLIC = 'type', 'function', 'loaded', 'public'
-
-# What they have loaded is not to be relied on.
-_UNUSABLE = (model.Health.QUARANTINED, model.Health.LOST)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -237,8 +235,7 @@ def _computed(
 ) -> _Home:
     found = resource_class(region, overrides)
     if host.layout is model.Layout.POOL and _total(region) <= 1:
-        # With the class, exactly what the fixed traits are made of, but for
-        # the NUMA node: a claim may take cards of several.
+        # With the class, what fixed traits are made of, NUMA nodes aside.
         rest = [found, region.vendor, region.family, region.region_id or '-']
         rest += [*region.added_traits, *region.driver_traits]
     else:
