@@ -39,6 +39,14 @@ class TestPages(base.BaseTestCase):
         named = set(re.findall(r'``(?:[A-Z]+) (/[^`?]*)``', page))
         self.assertEqual(set(), named - set(routes.table(None)))
 
+    def test_the_api_reference_is_whole_in_both_places(self):
+        folder = ROOT / 'api-ref' / 'source'
+        there = {path.name for path in folder.glob('*.inc')}
+        for page in (folder / 'index.rst', DOC / 'user' / 'api-reference.rst'):
+            text = page.read_text()
+            included = set(re.findall(r'include:: (?:\S*/)?(\S+)', text))
+            self.assertEqual(there, included, page)
+
     def test_every_cause_is_explained(self):
         page = (DOC / 'user' / 'claims.rst').read_text()
         for cause in model.Cause:
