@@ -28,6 +28,44 @@ from cyborg_fpga.db import neighbours
 
 _CLAIM, _HANDLE, _REGION = models.Claim, models.AttachHandle, models.Deployable
 _State = model.ClaimState
+_REGIONS = _REGION.id.in_(sa.bindparam('regions', expanding=True))
+
+# Constants, see engine.run().
+_LOCK_CARDS = (
+    sa.select(models.Device.id)
+    .where(models.Device.id.in_(sa.select(_REGION.device_id).where(_REGIONS)))
+    .where(models.Device.status == model.DeviceStatus.ENABLED.value)
+    .where(models.Device.health == model.Health.OK.value)
+    .order_by(models.Device.id)
+    .with_for_update()
+)
+_LOCK_REGIONS = (
+    sa.select(
+        _REGION.id,
+        _REGION.host_id,
+        _REGION.device_id,
+        _REGION.bitstream_id,
+        _REGION.bitstream_private,
+    )
+    .where(_REGIONS)
+    .where(_REGION.device_id.in_(sa.bindparam('cards', expanding=True)))
+    .where(_REGION.state == model.DeployableState.IDLE.value)
+    .where(_REGION.wipe_pending.is_(False))
+    .order_by(_REGION.id)
+    .with_for_update()
+)
+_USE = (
+    sa.update(_REGION)
+    .where(_REGIONS)
+    .where(
+        _REGION.host_id.in_(
+            sa.select(models.Host.id)
+            .where(models.Host.up.is_(True))
+            .where(models.Host.status == model.HostStatus.ENABLED.value)
+        )
+    )
+    .values(last_used=clock.now())
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,62 +172,15 @@ def _lock_claims(
     return found
 
 
-def _lock_cards(
-    ctx: context.RequestContext, region_ids: Collection[int]
-) -> Sequence[int]:
-    """Those of deployables that are not out of use."""
-    return (
-        ctx.session.execute(
-            sa.select(models.Device.id)
-            .where(
-                models.Device.id.in_(
-                    sa.select(_REGION.device_id).where(
-                        _REGION.id.in_(region_ids)
-                    )
-                )
-            )
-            .where(models.Device.status == model.DeviceStatus.ENABLED.value)
-            .where(models.Device.health == model.Health.OK.value)
-            .order_by(models.Device.id)
-            .with_for_update()
-        )
-        .scalars()
-        .all()
-    )
-
-
 def _lock_regions(
     ctx: context.RequestContext, region_ids: Collection[int]
 ) -> dict[int, Any]:
     """The rows of cards and deployables that can be used now."""
-    rows = ctx.session.execute(
-        sa.select(
-            _REGION.id,
-            _REGION.host_id,
-            _REGION.device_id,
-            _REGION.bitstream_id,
-            _REGION.bitstream_private,
-        )
-        .where(_REGION.id.in_(region_ids))
-        .where(_REGION.device_id.in_(_lock_cards(ctx, region_ids)))
-        .where(_REGION.state == model.DeployableState.IDLE.value)
-        .where(_REGION.wipe_pending.is_(False))
-        .order_by(_REGION.id)
-        .with_for_update()
-    ).all()
-    usable = (
-        sa.update(_REGION)
-        .where(_REGION.id.in_([row.id for row in rows]))
-        .where(
-            _REGION.host_id.in_(
-                sa.select(models.Host.id)
-                .where(models.Host.up.is_(True))
-                .where(models.Host.status == model.HostStatus.ENABLED.value)
-            )
-        )
-        .values(last_used=clock.now())
-    )
-    if engine.change(ctx, usable) < len(region_ids):
+    wanted = list(region_ids)
+    cards = engine.run(ctx, _LOCK_CARDS, regions=wanted).scalars().all()
+    rows = engine.run(ctx, _LOCK_REGIONS, regions=wanted, cards=cards).all()
+    used = engine.run(ctx, _USE, regions=[row.id for row in rows])
+    if used.rowcount < len(wanted):
         raise errors.NoCapacity(
             reason='one was taken, or its card or host taken out of use'
         )
@@ -227,6 +218,8 @@ def _set_bound(
 ) -> None:
     def each(member: str) -> Any:
         by_id = {c.id: getattr(places[c.uuid], member) for c in claims}
+        if len(set(by_id.values())) == 1:
+            return next(iter(by_id.values()))
         return sa.case(by_id, value=_CLAIM.id)
 
     ids = [claim.id for claim in claims]
