@@ -27,8 +27,6 @@ LOG = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 60.0
 _LIMIT = 256
-#: The attribute that says why a card is suspect.
-_TROUBLE = 'vfs_trouble'
 
 
 class VirtualFunctions:
@@ -171,8 +169,10 @@ def _suspect(
 ) -> model.DeviceReport:
     if trouble is None:
         return card
+    reasons = filter(None, (card.health_reason, trouble))
+    worst = card.health is not model.Health.OK
     return dataclasses.replace(
         card,
-        health=model.Health.SUSPECT,
-        attributes={**card.attributes, _TROUBLE: trouble},
+        health=card.health if worst else model.Health.SUSPECT,
+        health_reason='; '.join(reasons),
     )

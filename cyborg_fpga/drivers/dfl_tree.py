@@ -114,8 +114,22 @@ class Card:
 
     def attributes(self) -> dict[str, str]:
         """What does not change from one report to the next."""
-        shell = self._try(f'{self._fme}/bitstream_id')
-        return {'bitstream_id': shell} if shell else {}
+        slot = str(self.address).partition('.')[0]
+        beside = [
+            path.rpartition('/')[2]
+            for path in self._fs.glob(f'{_PCI}/{slot}.*')
+        ]
+        found = {
+            'bitstream_id': self._try(f'{self._fme}/bitstream_id'),
+            # Of all drivers and kinds, its virtual ones left out.
+            'physical_functions': ' '.join(
+                name for name in beside if not self._is_vf(name)
+            ),
+        }
+        return {name: text for name, text in found.items() if text}
+
+    def _is_vf(self, name: str) -> bool:
+        return self._fs.exists(f'{_PCI}/{name}/physfn')
 
     def problems(self) -> list[str]:
         """Error registers that are set; unreadable ones count as 0."""

@@ -98,7 +98,7 @@ class KeeperTest(base.ExecutorTest):
         self.keep()
         found = self.look()
         self.assertEqual(model.Health.SUSPECT, found.health)
-        self.assertIn('it has 2 ports', found.attributes['vfs_trouble'])
+        self.assertIn('it has 2 ports', found.health_reason)
 
     def test_a_removal_that_does_not_end_makes_its_card_suspect(self):
         self.driver.set_vfs(CARD, 2)
@@ -111,7 +111,7 @@ class KeeperTest(base.ExecutorTest):
         self.keep()
         found = self.look()
         self.assertEqual(model.Health.SUSPECT, found.health)
-        self.assertIn('has not ended', found.attributes['vfs_trouble'])
+        self.assertIn('has not ended', found.health_reason)
         self.host.simulator.clear(str(CARD))
 
     def test_a_card_is_reported_as_it_was_until_it_is_changed(self):

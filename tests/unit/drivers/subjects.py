@@ -20,6 +20,7 @@ OTHER_FUNCTION = 'f7df405cbd7acf7222f144b0b93acd18'
 
 _A10 = '69528db6eb31577a8c3668f9faa081f6'
 _D5005 = '9346116da52d5ca8b06aa9a389ef7c8d'
+_N6000 = 'ce3139c959cf528ca27751c50829797a'
 _ZYNQ = 'a1b2c3d4' * 4
 _U250 = 'f2b82d53372f41a4bbe93dfe1c0b3c8e'
 
@@ -94,6 +95,32 @@ SUBJECTS = {
         deployable='0000:3b:00.0/port0',
         handles=('0000:3b:10.0', '0000:3b:10.2', '0000:3b:10.4'),
         image=lambda function: samples.sample_gbs(_D5005, function),
+        misfit=lambda function: samples.sample_gbs(_A10, function),
+    ),
+    'intel_dfl_old': Subject(
+        driver=intel_dfl.IntelDFLDriver,
+        scenario=f"""
+        cards:
+          - {{address: '0000:3b:00.0', old_names: true, {_QUICK}}}
+          - {{address: '0000:5e:00.0', family: PAC_A10, {_QUICK}}}
+        """,
+        card='0000:3b:00.0',
+        deployable='0000:3b:00.0/port0',
+        handles=('0000:3b:00.0',),
+        image=lambda function: samples.sample_gbs(_A10, function),
+        misfit=lambda function: samples.sample_gbs(_D5005, function),
+    ),
+    'intel_dfl_ofs': Subject(
+        driver=intel_dfl.IntelDFLDriver,
+        scenario=f"""
+        cards:
+          - {{address: '0000:3b:00.0', family: N6000, vfs: 3, {_QUICK}}}
+          - {{address: '0000:5e:00.0', family: PAC_A10, {_QUICK}}}
+        """,
+        card='0000:3b:00.0',
+        deployable='0000:3b:00.0/port0',
+        handles=('0000:3b:00.5', '0000:3b:00.6', '0000:3b:00.7'),
+        image=lambda function: samples.sample_gbs(_N6000, function),
         misfit=lambda function: samples.sample_gbs(_A10, function),
     ),
     'aws_f2': Subject(

@@ -336,12 +336,25 @@ class Clearing(Contract):
         )
 
 
+class OnABus(Contract):
+    """What holds for cards whose functions guests can be given."""
+
+    def test_a_guest_that_has_a_function_is_found(self):
+        self.assertEqual([], self.driver.users(self.card, self.name))
+        self.simulator.fault(self.subject.card, 'guest', function=self.guest)
+        self.assertNotEqual([], self.driver.users(self.card, self.name))
+        self.simulator.clear(self.subject.card, 'guest')
+        self.assertEqual([], self.driver.users(self.card, self.name))
+
+
 def _parts(subject):
     """What of the contract its cards can keep."""
     if subject.image is not None:
         yield Loading
         if subject.readable:
             yield Verified
+    if not subject.card.startswith('ffffffff'):
+        yield OnABus
     if model.WipeLevel.RESET in subject.levels:
         yield Resetting
     if model.WipeLevel.CLEAR in subject.levels:
