@@ -84,6 +84,7 @@ class TestTakeover(base.BaseTestCase):
         self.check_placement(after)
         self.check_requests(service)
         self.check_cards(service)
+        self.check_audit(service)
         self.nova_is_told(service)
         service.stop_agent()
         service.stop_conductor()
@@ -256,6 +257,12 @@ class TestTakeover(base.BaseTestCase):
             )
             self.assertEqual(self.numbers(old), self.numbers(new))
             self.assertEqual(old['created_at'][:19], new['created_at'][:19])
+
+    def check_audit(self, service):
+        """What the servers brought along is not taken for forgotten."""
+        books = service.conductor._manager.reconciler._audit
+        findings = books._look(inprocess.CTX, service.hostname)
+        self.assertFalse(findings, findings)
 
     def numbers(self, arq):
         info = arq['attach_handle_info']
