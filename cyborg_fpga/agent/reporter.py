@@ -65,6 +65,8 @@ class Reporter:
         self._choose = choose
         self._boot_id = 0
         self._sequence = 0
+        # Digest of the last report that a conductor took as it was.
+        self._told = ''
         self._woken = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -106,6 +108,8 @@ class Reporter:
         """Scan and report once; tell whether to do so again at once."""
         report = self._scan(executor)
         try:
+            if report.digest == self._told and self._unchanged(report):
+                return False
             fences = self._conductor.report(context.service(), report)
         except errors.StaleReport as exc:
             # An overtaken message, or a second agent with our name: ours
@@ -120,7 +124,17 @@ class Reporter:
         except (messaging.MessagingException, errors.FPGAError) as exc:
             LOG.warning('No conductor took the report: %s', exc)
             return False
+        self._told = '' if fences else report.digest
         return bool(fences) and executor.raise_fences(fences)
+
+    def _unchanged(self, report: model.HostReport) -> bool:
+        """Say so in a word; False: the conductor wants the whole report."""
+        try:
+            return self._conductor.heartbeat(context.service(), report)
+        except messaging.RemoteError as exc:
+            # A conductor of an earlier release knows no such word.
+            LOG.debug('No heartbeat: %s', exc)
+            return False
 
     def _scan(self, executor: agent_executor.Executor) -> model.HostReport:
         before = executor.activity()

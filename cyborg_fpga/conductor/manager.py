@@ -108,6 +108,25 @@ class Manager:
         return fences
 
     @_expected
+    def heartbeat(
+        self,
+        ctx: context.RequestContext,
+        hostname: str,
+        boot_id: int,
+        sequence: int,
+        digest: str,
+    ) -> bool:
+        report = model.HostReport(
+            hostname=hostname,
+            boot_id=boot_id,
+            sequence=sequence,
+            digest=digest,
+            resource_provider_name='',
+            devices=(),
+        )
+        return hosts.heartbeat(ctx, report)
+
+    @_expected
     def begin(
         self,
         ctx: context.RequestContext,

@@ -19,7 +19,8 @@ class ConductorAPI:
     ======= =====================================================
     Version Change
     ======= =====================================================
-    1.0     report, begin, progress, finish, claimed (from agents);
+    1.0     report, heartbeat, begin, progress, finish, claimed (from
+            agents);
             claim, release, program, cancel, set_host, set_device,
             bind, unbind, delete_arqs, delete_arqs_of,
             refresh_bitstream, run (from the API)
@@ -56,6 +57,25 @@ class ConductorAPI:
             ctx, 'report', report=report.to_wire()
         )
         return fences
+
+    def heartbeat(
+        self, ctx: context.RequestContext, report: model.HostReport
+    ) -> bool:
+        """Say that *report* is what was reported last; its cards stay here.
+
+        Most reports are, and sending them costs more than storing that.
+
+        :returns: False: it is not, or the host counted as down: report.
+        """
+        taken: bool = self._client.call(
+            ctx,
+            'heartbeat',
+            hostname=report.hostname,
+            boot_id=report.boot_id,
+            sequence=report.sequence,
+            digest=report.digest,
+        )
+        return taken
 
     def begin(
         self,

@@ -42,6 +42,9 @@ class Endpoint:
     def report(self, ctx, report):
         return self._conductor.report(ctx, model.HostReport.from_wire(report))
 
+    def heartbeat(self, ctx, **report):
+        return self._conductor.heartbeat(ctx, report)
+
 
 class AgentTest(base.BaseTestCase):
     def setUp(self):

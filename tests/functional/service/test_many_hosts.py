@@ -53,6 +53,13 @@ class Records:
         self.reports.append((report.hostname, statements))
         return fences or {}
 
+    def heartbeat(self, ctx, report):
+        self._local.statements = statements = []
+        taken = hosts.heartbeat(ctx, report)
+        if taken:
+            self.reports.append((report.hostname, statements))
+        return taken
+
     def executed(self, conn, cursor, statement, *rest):
         if not statement.startswith(AROUND):
             getattr(self._local, 'statements', []).append(statement)

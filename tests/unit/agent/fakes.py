@@ -166,6 +166,10 @@ class Conductor:
         self._called('finish', status.uuid)
         self.outcomes.setdefault(status.uuid, []).append(status)
 
+    def heartbeat(self, ctx, report):
+        # Whoever wants to see reports sees whole ones.
+        return False
+
     def report(self, ctx, report):
         self._called('report')
         self.reports.append(report)

@@ -58,6 +58,45 @@ class ReporterTest(base.ExecutorTest):
         self.reporter.wake()
         self.reported(2)
 
+    def test_what_was_told_is_not_told_again(self):
+        heard = []
+        self.conductor.heartbeat = lambda ctx, report: bool(
+            heard.append(report) or True
+        )
+        first = self.reporting(interval=0.02)
+        self.assertTrue(fakes.wait_for(lambda: len(heard) >= 3, seconds=60))
+        self.assertEqual([first], self.conductor.reports)
+        self.assertEqual({first.digest}, {report.digest for report in heard})
+        self.assertEqual([2, 3, 4], [r.sequence for r in heard][:3])
+        self.cards.loaded[fakes.REGION] = fakes.CRYPTO
+        self.assertNotEqual(first.digest, self.reported(2).digest)
+
+    def test_whoever_forgot_what_was_told_is_told_again(self):
+        asked = []
+
+        def heartbeat(ctx, report):
+            asked.append(report.sequence)
+            if len(asked) > 1:
+                # As a conductor of an earlier release answers.
+                raise messaging.RemoteError('NoSuchMethod', 'heartbeat')
+            return False
+
+        self.conductor.heartbeat = heartbeat
+        self.reporting(interval=0.02)
+        self.assertEqual([1, 2, 3], [self.reported(n + 1).sequence
+                                     for n in range(3)])  # fmt: skip
+        self.assertEqual([2, 3], asked[:2])
+
+    def test_fences_that_are_higher_are_asked_for_again(self):
+        asked = []
+        self.conductor.heartbeat = lambda ctx, report: asked.append(report)
+        self.conductor.report = lambda ctx, report: (
+            self.conductor.reports.append(report) or {fakes.REGION: 1}
+        )
+        self.reporting(interval=0.02)
+        self.reported(4)
+        self.assertEqual([], asked)
+
     def test_digest_changes_with_the_cards_alone(self):
         self.reporting()
         self.reporter.wake()
