@@ -24,6 +24,7 @@ from cyborg_fpga.simulator import loading
 from cyborg_fpga.simulator import payload
 from cyborg_fpga.simulator import samples
 from cyborg_fpga.simulator import scenario
+from cyborg_fpga.simulator import sensors
 from cyborg_fpga.simulator import tree
 
 LOG = logging.getLogger(__name__)
@@ -366,6 +367,9 @@ class Card:
         self.tree.show_users(held['contexts'] if held else 0)
         shown = self._faults.has('errors')
         self.tree.show_errors(shown['value'] if shown else 0)
+        shown = self._faults.has('porterrors')
+        self.tree.show_port_errors(shown['value'] if shown else 0)
+        self.tree.show_wellbeing(sensors.Wellbeing.of(self._faults.active))
         unreadable = self._faults.has('unreadable')
         misread = self._faults.has('misread')
         for port, state in enumerate(self._ports):

@@ -64,6 +64,7 @@ class DflTree(pci_tree.PciTree):
         self._pr_regions = [next(numbers.region) for _ in range(card.ports)]
         self._bridges = [next(numbers.bridge) for _ in range(card.ports)]
         self._pf_ports = [next(numbers.port) for _ in range(card.ports)]
+        self._chips = [next(numbers.hwmon) for _ in self._well.chips()]
         self._other_regions = [next(numbers.region) for _ in card.other_pfs]
         self._vf_regions = [
             (next(numbers.region), next(numbers.port))
@@ -85,6 +86,12 @@ class DflTree(pci_tree.PciTree):
     def show_errors(self, value: int) -> None:
         if self._bound(self._card.address):
             self._set(self._engine / 'errors/fme_errors', f'{value:#x}')
+
+    def show_port_errors(self, value: int) -> None:
+        for place in self._places():
+            if not place.bare:
+                path = self._port_path(place) / 'errors/errors'
+                self._set(path, f'{value:#x}')
 
     def arrange(self, layout: tree.Layout) -> None:
         before = set(self._places())
@@ -201,6 +208,16 @@ class DflTree(pci_tree.PciTree):
             self._set(path / 'name', 'DFL FPGA FME Bridge')
             self._set(path / 'state', 'enabled')
             self._class('fpga_bridge', path)
+
+    def _write_wellbeing(self) -> None:
+        super()._write_wellbeing()
+        if not self._bound(self._card.address):
+            return
+        for number, chip in zip(self._chips, self._well.chips(), strict=True):
+            path = self._engine / f'hwmon/hwmon{number}'
+            for name, text in chip.items():
+                self._set(path / name, text)
+            self._class('hwmon', path)
 
     def _write_port(self, place: Place) -> None:
         if place.function != self._card.address:

@@ -42,6 +42,13 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
     'guest': {'function': ''},
     # The engine's error register shows so much.
     'errors': {'value': 1},
+    # Its ports' error registers show so much.
+    'porterrors': {'value': 1},
+    # Its sensors show so much.
+    'hot': {'celsius': 120.0},
+    'thirsty': {'watts': 300.0},
+    # The kernel has counted so many PCI Express errors more.
+    'aer': {'correctable': 1000, 'nonfatal': 0, 'fatal': 0},
 }
 
 

@@ -7,6 +7,7 @@ region for all ports, and calls of its own.
 import pathlib
 
 from cyborg_fpga.simulator import dfl
+from cyborg_fpga.simulator import pci_tree
 
 
 class OldTree(dfl.DflTree):
@@ -33,8 +34,6 @@ class OldTree(dfl.DflTree):
             'bitstream_id': '0x06300100000001',
             'pr/interface_id': self._card.region_id or '',
             'uevent': f'DEVNAME={self.fme}.{self._fme}',
-            'thermal_mgmt/temperature': '41',
-            'power_mgmt/consumed': '22',
             'errors/fme-errors/errors': '0x0',
             'errors/pcie0_errors': '0x0',
             'errors/pcie1_errors': '0x0',
@@ -42,6 +41,15 @@ class OldTree(dfl.DflTree):
             self._set(fme / name, text)
         self._set(self._manager / 'name', 'Intel FPGA Manager')
         self._class('fpga_manager', self._manager)
+
+    def _write_wellbeing(self) -> None:
+        pci_tree.PciTree._write_wellbeing(self)
+        if self._bound(self._card.address):
+            for name, value in {
+                'thermal_mgmt/temperature': self._well.celsius,
+                'power_mgmt/consumed': self._well.watts,
+            }.items():
+                self._set(self._engine / name, f'{value:.0f}')
 
     def _write_port(self, place: dfl.Place) -> None:
         if place.function != self._card.address:

@@ -3,6 +3,7 @@
 import pathlib
 
 from cyborg_fpga.simulator import scenario
+from cyborg_fpga.simulator import sensors
 from cyborg_fpga.simulator import tree
 
 VFIO = 'vfio-pci'
@@ -26,6 +27,7 @@ class PciTree(tree.CardTree):
         self._bridge = self._root / f'devices/pci{bridge}' / f'{bridge}:00.0'
         self._numbers = numbers
         self._groups: dict[str, int] = {}
+        self._well = sensors.Wellbeing()
 
     def arrange(self, layout: tree.Layout) -> None:
         if layout == self._layout:
@@ -49,6 +51,11 @@ class PciTree(tree.CardTree):
                 self._erase_function(function)
         if self.present():
             self.build()
+
+    def show_wellbeing(self, found: sensors.Wellbeing) -> None:
+        if found != self._well:
+            self._well = found
+            self._write_wellbeing()
 
     def functions(self) -> list[str]:
         return list(self._functions())
@@ -125,6 +132,7 @@ class PciTree(tree.CardTree):
             self._write_pci(self._pci(function), device)
         self._write_virtual()
         self._write_drivers()
+        self._write_wellbeing()
 
     def _write_virtual(self) -> None:
         card, layout = self._card, self._layout
@@ -148,6 +156,11 @@ class PciTree(tree.CardTree):
             self._link(vf / 'physfn', pf)
             if layout.linked:
                 self._link(pf / f'virtfn{number}', vf)
+
+    def _write_wellbeing(self) -> None:
+        first = self._pci(next(iter(self._functions())))
+        for name, text in self._well.counters().items():
+            self._set(first / name, text)
 
     def _write_drivers(self) -> None:
         """The ways to give functions to drivers, which all cards share."""

@@ -15,6 +15,7 @@ import shutil
 from collections.abc import Mapping
 
 from cyborg_fpga.simulator import scenario
+from cyborg_fpga.simulator import sensors
 
 _ERRNO = b'\0errno '
 
@@ -75,6 +76,7 @@ class Numbers:
         self.port = itertools.count()
         self.bridge = itertools.count()
         self.group = itertools.count()
+        self.hwmon = itertools.count()
 
 
 class CardTree(abc.ABC):
@@ -159,6 +161,12 @@ class CardTree(abc.ABC):
         return
 
     def show_errors(self, value: int) -> None:
+        return
+
+    def show_port_errors(self, value: int) -> None:
+        return
+
+    def show_wellbeing(self, found: sensors.Wellbeing) -> None:
         return
 
     @functools.cached_property

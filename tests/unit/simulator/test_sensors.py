@@ -1,0 +1,68 @@
+"""A simulated card that is not well, as the driver and the agent see it."""
+
+from oslotest import base
+
+from cyborg_fpga import model
+from cyborg_fpga.agent import health
+from cyborg_fpga.drivers import intel_dfl
+from tests.fixtures import simulated_host
+from tests.unit import test_conf
+
+CARD = '0000:3b:00.0'
+
+
+class TestSensors(base.BaseTestCase):
+    def setUp(self):
+        super().setUp()
+        self.host = self.useFixture(simulated_host.SimulatedHost())
+        self.driver = intel_dfl.IntelDFLDriver(self.host.fs)
+        self.conf = test_conf.configuration()
+        self.conf.set_override('recover_after', 1, 'devices')
+        self.judge = health.Judge(self.host.fs, self.conf.devices, 0)
+
+    def health(self, address=CARD):
+        cards = self.judge.judge(self.driver, self.driver.discover(), ())
+        (found,) = [c for c in cards if str(c.pci_address) == address]
+        return found.health, found.health_reason
+
+    def test_a_card_has_sensors_and_counters_and_is_well(self):
+        (card, *_) = self.driver.discover()
+        readings = self.driver.readings(card)
+        self.assertEqual(
+            [('temperature', 41.5), ('power', 22.0)],
+            [(sensor.kind, sensor.value) for sensor in readings.sensors],
+        )
+        self.assertEqual(
+            {'correctable': 0, 'nonfatal': 0, 'fatal': 0}, readings.counters
+        )
+        self.assertEqual((model.Health.OK, ''), self.health())
+
+    def test_faults_make_it_ill_until_they_are_cleared(self):
+        self.conf.set_override('power_limit', 200.0, 'devices')
+        for kind, words in (
+            ('hot', 'temperature dfl_fme_thermal is 95 °C or more'),
+            ('thirsty', 'power dfl_fme_power is 200 W or more'),
+            ('porterrors', 'errors of port 0: 0x1'),
+            ('errors', 'fme_errors: 0x1'),
+            ('aer', 'more than 100 correctable PCI Express errors from one '
+             'look to the next'),
+        ):  # fmt: skip
+            self.assertEqual((model.Health.OK, ''), self.health(), kind)
+            self.host.simulator.fault(CARD, kind)
+            self.assertEqual((model.Health.SUSPECT, words), self.health())
+            self.assertEqual(
+                (model.Health.OK, ''), self.health('0000:5e:00.0'), kind
+            )
+            self.host.simulator.clear(CARD)
+
+    def test_counters_have_the_kernels_form(self):
+        path = f'bus/pci/devices/{CARD}/aer_dev_correctable'
+        self.host.simulator.fault(CARD, 'aer', correctable=7)
+        lines = self.host.fs.read(path).split('\n')
+        self.assertEqual(('RxErr 7', 'TOTAL_ERR_COR 7'), (lines[0], lines[-1]))
+
+    def test_what_is_gone_leaves_no_sensor_behind(self):
+        before = len(self.host.fs.listdir('class/hwmon'))
+        self.host.simulator.fault(CARD, 'vanish')
+        after = len(self.host.fs.listdir('class/hwmon'))
+        self.assertEqual(before - 2, after)
