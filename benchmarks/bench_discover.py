@@ -7,7 +7,6 @@ behind it. Most of the time nothing changes on them, and that must be cheap.
 
 import contextlib
 import pathlib
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -94,8 +93,9 @@ def _looks():
             host.stop()
             if len(found) != len(wanted.cards):
                 raise RuntimeError('not all cards were found')
-    yield 'discover.build_ms.40', 1000 * statistics.median(built), 'ms'
-    yield 'discover.scan_ms.40', 1000 * statistics.median(looked), 'ms'
+    # What others do on the machine can only make it longer.
+    yield 'discover.build_ms.40', 1000 * min(built), 'ms'
+    yield 'discover.scan_ms.40', 1000 * min(looked), 'ms'
 
 
 @contextlib.contextmanager
