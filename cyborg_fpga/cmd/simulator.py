@@ -186,16 +186,18 @@ def _run(arguments: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: ended.set())
     point = mount.Mount(arguments.mount) if arguments.mount else None
     wanted = scenario.load(arguments.scenario) if arguments.scenario else []
+    # Mounting leaves the working directory.
+    directory = arguments.directory.absolute()
     with contextlib.ExitStack() as stack:
         if point is not None:
             stack.callback(point.stop)
         hosts = {}
-        for place in server.places(arguments.directory, wanted):
+        for place in server.places(directory, wanted):
             host = server.Host(place.directory, place.wanted)
             host.start()
             stack.callback(host.stop)
             # The only one is the mount itself.
-            own = '' if place.directory == arguments.directory else place.name
+            own = '' if place.directory == directory else place.name
             hosts[own] = host
         if point is not None:
             for host in hosts.values():

@@ -49,17 +49,21 @@ def missing() -> str:
         return f'there is no {_DEVICE}: the kernel has no FUSE'
     if shutil.which(_UNMOUNT) is None:
         return f'{_UNMOUNT} is not installed (Debian: fuse3)'
+    if os.geteuid() != 0:
+        return 'only root can fetch an image from the memory of a driver'
     return ''
 
 
 class Mount:
     """A directory where started hosts are shown.
 
+    Starting it leaves the working directory, as the library does.
+
     :param point: Is made where it does not exist; otherwise empty.
     """
 
     def __init__(self, point: pathlib.Path) -> None:
-        self._point = point
+        self._point = point.absolute()
         self._thread: threading.Thread | None = None
         self._watch: subprocess.Popen[bytes] | None = None
         _clear(point)
@@ -115,13 +119,12 @@ class Mount:
             'attr_timeout': 0,
             'entry_timeout': 60,
             'direct_io': True,
+            # The part of an agent that reads is not root.
+            'allow_other': True,
         }
         version = mfusepy.fuse_version_major, mfusepy.fuse_version_minor
         if version >= _LIMITED:
             options |= {'max_threads': _THREADS, 'max_idle_threads': 10}
-        if os.geteuid() == 0:
-            # The part of an agent that reads is not root.
-            options['allow_other'] = True
         try:
             mfusepy.FUSE(shown, str(self._point), foreground=True, **options)
         except RuntimeError:
