@@ -23,5 +23,16 @@ def make_client(instance: Any) -> client.Client:
 def build_option_parser(
     parser: argparse.ArgumentParser,
 ) -> argparse.ArgumentParser:
-    """Add no option: there is one version of the commands."""
+    """Add no option: there is one version of the commands.
+
+    But ``--in`` is left to the command that has it. To argparse it would be
+    short for the global ``--insecure``, which is looked for first.
+    """
+    abbreviated = parser._get_option_tuples
+
+    def meant(word: str) -> list[Any]:
+        own = word.partition('=')[0] == '--in'
+        return [] if own else list(abbreviated(word))
+
+    parser._get_option_tuples = meant  # type: ignore[assignment,method-assign]
     return parser

@@ -72,6 +72,21 @@ class TestOpenstackCommand(base.BaseTestCase):
         self.assertIn('The card refused.', done.stderr)
         self.assertNotIn('Traceback', done.stderr)
 
+    def test_in_is_not_short_for_insecure(self):
+        path = f'/v2/deployables/{UUID}/run'
+        self.server.answers('POST', path, b'answer')
+        given, answer = self.create_tempfiles([('a', 'in'), ('b', '')])
+        for words in (('--in', given), (f'--in={given}',)):
+            done = self._openstack(
+                *('fpga', 'deployable', 'run', UUID, '--out', answer), *words
+            )
+            self.assertEqual(0, done.returncode, done.stderr)
+            self.assertEqual('answer', pathlib.Path(answer).read_text())
+        self.assertEqual(b'in', self.server.requests[-1][3])
+        # What is shorter or longer still is.
+        done = self._openstack('fpga', 'device', 'list', '--inse')
+        self.assertNotIn('unrecognized', done.stderr)
+
     def test_a_service_that_is_away_is_one_sentence(self):
         self.config = self._clouds('http://127.0.0.1:1')
         done = self._openstack('fpga', 'device', 'list')
