@@ -25,7 +25,9 @@ def install(directory: pathlib.Path) -> None:
     # They find this very package, be it installed or not.
     found = shlex.quote(str(pathlib.Path(__file__).parents[2]))
     for name in TOOLS:
-        words = [sys.executable, '-P', '-m', f'{__package__}.vendor_tool']
+        # They start faster without what is installed, and need none of it.
+        words = [sys.executable, '-P', '-S']
+        words += ['-m', f'{__package__}.vendor_tool']
         words += [str(directory.absolute()), name]
         path = folder / name
         path.write_text(
