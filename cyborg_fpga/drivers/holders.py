@@ -1,13 +1,15 @@
 """Who has a device node open, as the kernel does not tell a driver.
 
 A guest has the node of its function's VFIO group open for as long as it
-runs. Nodes are told apart by what they are, not by their names: an emulator
-may have a ``/dev`` of its own.
+runs. What counts is which device an open file is, not where its name is: an
+emulator may have a ``/dev`` of its own. Its last part says which files to look
+at, since looking at one of a file server that is gone would take for ever.
 """
 
 import errno
 import os
 import stat
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -68,11 +70,12 @@ def vfio_nodes(group: str | None, devices: Iterable[str]) -> list[str]:
 
 
 def _openings(wanted: Mapping[_Identity, str]) -> Iterator[Holder]:
+    names = {os.path.basename(node) for node in wanted.values()}
     for process in filter(str.isdigit, os.listdir('/proc')):
         opened = set()
         try:
             for descriptor in os.listdir(f'/proc/{process}/fd'):
-                opened.add(_of(f'/proc/{process}/fd/{descriptor}'))
+                opened.add(_of(f'/proc/{process}/fd/{descriptor}', names))
         except OSError:
             # It has ended, or belongs to another.
             continue
@@ -82,11 +85,14 @@ def _openings(wanted: Mapping[_Identity, str]) -> Iterator[Holder]:
                 yield Holder(int(process), _command(process), node)
 
 
-def _of(path: str) -> _Identity | None:
+def _of(descriptor: str, names: Collection[str]) -> _Identity | None:
     try:
-        return _identity(os.stat(path))
+        if os.path.basename(os.readlink(descriptor)) in names:
+            return _identity(os.stat(descriptor))
     except OSError:
-        return None
+        # It was closed.
+        pass
+    return None
 
 
 def _identity(found: os.stat_result) -> _Identity:
