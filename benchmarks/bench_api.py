@@ -8,7 +8,8 @@ better ours are.
 are with 112: four of them are bound to a part of the same card, so that there
 is nothing to be wiped when the eight go, which Cyborg never does. Lists are
 of 16, 1,000 and 10,000 cards; ours come in pages of 1,000, of which the
-slowest counts, Cyborg's as a whole.
+slowest counts, Cyborg's as a whole. ``floor.rps`` is what no list can be
+faster than: a version document, behind the same web server and middleware.
 """
 
 import concurrent.futures
@@ -43,9 +44,12 @@ _CARDS = tuple(
     for figure in ('rps.16', 'page_ms.1000', 'page_ms.10000')
 )
 _LONGEST = _CARDS[-1]
+_FLOOR = 'floor.rps'
 _PREFIXES = ('', 'peer.', 'ratio.')
 FIGURES = tuple(
-    prefix + name for name in (*_REQUESTS, *_CARDS) for prefix in _PREFIXES
+    prefix + name
+    for name in (*_REQUESTS, _FLOOR, *_CARDS)
+    for prefix in _PREFIXES
 )
 REACHES = {
     'arq.list.sql': ('at most', 2),
@@ -73,6 +77,9 @@ def run(wanted):
     with sides.started() as both:
         if asked.intersection(_REQUESTS):
             yield from _compared(_requests(both))
+        if _FLOOR in asked:
+            measure = functools.partial(_rate, '')
+            yield from _compared([(_FLOOR, _in_turns(both, measure, _ROUNDS))])
         if asked.intersection(_CARDS):
             yield from _compared(_cards(both, asked))
 
@@ -184,23 +191,30 @@ def _cards(both, asked):
             figure = f'{what}.{"rps" if count == 16 else "page_ms"}.{count}'
             if figure not in asked:
                 continue
-            measure = _rate if count == 16 else _slowest_page
+            measure = (
+                functools.partial(_rate, f'/{what}')
+                if count == 16
+                else functools.partial(_slowest_page, what, count)
+            )
             yield (
                 figure,
                 _in_turns(
                     both,
-                    functools.partial(measure, what, count),
+                    measure,
                     # Cyborg takes half a minute for the longest.
                     1 if figure == _LONGEST else _ROUNDS,
                 ),
             )
 
 
-def _rate(what, _count, side):
+def _rate(path, side):
     def ask(_):
-        side.must(200, 'GET', f'/{what}', token=sides.ADMIN)
+        side.must(200, 'GET', path, token=sides.ADMIN)
         return True
 
+    # Cyborg refuses the first ones if they come at once: it has not read its
+    # policy then.
+    ask(None)
     done, seconds = _at_once(_CLIENTS, ask, 50 * _CLIENTS)
     return done / seconds
 

@@ -51,6 +51,11 @@ host is claimed.
 ]
 
 
+# Kept open by each process. One more than are kept is opened and closed for
+# a single transaction, which takes longer than most transactions.
+_CONNECTIONS = 20
+
+
 def register_opts(conf: cfg.ConfigOpts) -> None:
     """Register every option of ours, and those of libraries that we use."""
     conf.register_opts(DEFAULT_OPTS)
@@ -72,6 +77,7 @@ def list_opts() -> list[tuple[Any, list[cfg.Opt]]]:
 def set_defaults() -> None:
     """Defaults of libraries that we change, for sample files too."""
     policy_opts.set_defaults(cfg.CONF, 'policy.yaml')
+    cfg.set_defaults(db_options.database_opts, max_pool_size=_CONNECTIONS)
     cors.set_defaults(
         allow_headers=['X-Auth-Token', *_CORS_HEADERS],
         expose_headers=['Location', *_CORS_HEADERS],

@@ -27,3 +27,10 @@ class TestGroups(base.BaseTestCase):
                     before = other[name][opt.dest]
                     one.set_override(opt.dest, 7654, name)
                     self.assertEqual(before, other[name][opt.dest])
+
+
+class TestDefaults(base.BaseTestCase):
+    def test_as_many_connections_are_kept_as_requests_are_served(self):
+        options.set_defaults()
+        conf = configuration()
+        self.assertGreaterEqual(conf.database.max_pool_size, conf.api.threads)
