@@ -21,6 +21,7 @@
     |   +-- StaleFence
     |   +-- StaleReport
     +-- BitstreamUnusable           409
+    +-- Ambiguous                   409   a name that means several functions
     +-- LengthRequired              411
     +-- TooLarge                    413
     +-- UnsupportedMediaType        415
@@ -177,6 +178,15 @@ class BitstreamUnusable(FPGAError):
     http_status = 409
     code = 'fpga.bitstream.unusable'
     template = 'Bitstream {image} cannot be used: {reason}'
+
+
+class Ambiguous(FPGAError):
+    http_status = 409
+    code = 'fpga.bitstream.ambiguous'
+    template = (
+        'There are several functions with {what}; name one by the uuid of '
+        'its image: {candidates}.'
+    )
 
 
 class LengthRequired(FPGAError):

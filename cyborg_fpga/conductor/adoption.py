@@ -111,7 +111,7 @@ class Holdings:
         """See ``search.Search.drop``."""
         self._wishes = [w for w in self._wishes if w.uuid != image.uuid]
         if not self._wishes:
-            raise search.no_bitstream(self._request.get('type') or '')
+            raise search.no_bitstream(self._request)
 
     def refusal(self) -> errors.FPGAError:
         """Why there is nothing left."""

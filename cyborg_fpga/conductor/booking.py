@@ -21,6 +21,7 @@ from cyborg_fpga.conductor import catalogue
 from cyborg_fpga.conductor import choice
 from cyborg_fpga.conductor import inventory
 from cyborg_fpga.conductor import search
+from cyborg_fpga.conductor import selection
 from cyborg_fpga.db import adoptions
 from cyborg_fpga.db import bitstreams
 from cyborg_fpga.db import claims
@@ -34,6 +35,11 @@ INTERRUPTED = (
     model.Cause.INTERRUPTED.value,
     'The service was interrupted while it made the claim; nothing is held.',
 )
+
+
+#: Members of a request that name a bitstream by a column, the most exact
+#: first.
+_BY = ('function_id', 'function_name', 'type')
 
 
 class Booking:
@@ -85,21 +91,38 @@ class Booking:
         self, ctx: context.RequestContext, request: Mapping[str, Any]
     ) -> list[nouns.Bitstream]:
         """The bitstreams any of which will do; [] : none is wanted."""
-        image_uuid, wanted = request.get('image_uuid'), request.get('type')
+        image_uuid = request.get('image_uuid')
+        wanted = {
+            column: request[column]
+            for column in _BY
+            if request.get(column) is not None
+        }
         if image_uuid is not None:
             found = self._catalogue.usable(ctx, image_uuid)
-            if wanted not in (None, found.type):
-                raise errors.InvalidInput(
-                    reason=f'image {image_uuid} is of type {found.type}, '
-                    f'not {wanted}'
-                )
+            for column, value in wanted.items():
+                if getattr(found, column) != value:
+                    raise errors.InvalidInput(
+                        reason=f'image {image_uuid} is of '
+                        f'{column.replace("_", " ")} '
+                        f'{getattr(found, column)}, not {value}'
+                    )
             return [found]
-        if wanted is None:
+        if not wanted:
             return []
-        wishes = bitstreams.of_type(ctx, wanted, ctx.project_id)
+        column, value = next(iter(wanted.items()))
+        wishes = [
+            image
+            for image in bitstreams.offered(ctx, ctx.project_id, column, value)
+            if all(getattr(image, k) == v for k, v in wanted.items())
+        ]
         if not wishes:
             raise search.no_bitstream(wanted)
-        return wishes
+        return selection.unambiguous(
+            selection.preferred(wishes, ctx.project_id),
+            ctx.project_id,
+            column,
+            value,
+        )
 
     def _reserve(
         self,

@@ -13,6 +13,7 @@ from cyborg_fpga import nouns
 from cyborg_fpga import profiles
 from cyborg_fpga.conductor import catalogue
 from cyborg_fpga.conductor import placing
+from cyborg_fpga.conductor import selection
 from cyborg_fpga.db import bitstreams
 from cyborg_fpga.db import device_profiles
 
@@ -53,6 +54,7 @@ class Needs:
         :raises errors.NotFound: Their profile is gone.
         :raises errors.BitstreamUnusable: Or not for the caller.
         :raises errors.NoCapacity: There is no bitstream for a group.
+        :raises errors.Ambiguous: A group's name means several.
         """
         groups: dict[str, Sequence[Mapping[str, str]]] = {}
         for arq in arqs:
@@ -132,7 +134,15 @@ class Needs:
         return placing.Need(what=f'with image {image_uuid}', wishes=(image,))
 
     def _wish(self, column: str, value: str) -> placing.Need:
-        found = bitstreams.offered(self._ctx, self._project_id, column, value)
+        found = selection.unambiguous(
+            selection.preferred(
+                bitstreams.offered(self._ctx, self._project_id, column, value),
+                self._project_id,
+            ),
+            self._project_id,
+            column,
+            value,
+        )
         what = f'with {column.replace("_", " ")} {value}'
         function = value if column == 'function_id' else None
         if not found and function is None:

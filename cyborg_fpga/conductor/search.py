@@ -48,7 +48,7 @@ class Search:
         self._class = request.get('resource_class')
         self._traits = request.get('traits', [])
         self._count = request.get('count', 1)
-        self._type = request.get('type')
+        self._request = request
         self._level = model.WipeLevel(conf.conductor.wipe_private)
         self._wishes = wishes
         self._types = providers.types_by_region(
@@ -108,7 +108,7 @@ class Search:
         """
         self._wishes = [w for w in self._wishes if w.uuid != image.uuid]
         if not self._wishes:
-            raise no_bitstream(self._type or '')
+            raise no_bitstream(self._request)
 
     def refusal(self) -> errors.FPGAError:
         """Why there is nothing left."""
@@ -136,8 +136,16 @@ class Search:
         )
 
 
-def no_bitstream(accelerator_type: str) -> errors.NoCapacity:
-    """The refusal where the catalogue has nothing for the caller."""
+def no_bitstream(wanted: Mapping[str, Any]) -> errors.NoCapacity:
+    """The refusal where the catalogue has nothing for the caller.
+
+    :param wanted: The request, or what it names bitstreams by.
+    """
+    words = [
+        f'{name.replace("_", " ")} {wanted[name]}'
+        for name in ('type', 'function_name', 'function_id')
+        if wanted.get(name) is not None
+    ]
     return errors.NoCapacity(
-        reason=f'there is no usable bitstream of type {accelerator_type}'
+        reason=f'there is no usable bitstream of {" and ".join(words)}'
     )

@@ -98,11 +98,16 @@ def list_page(
     sort_key: str = 'created_at',
     sort_dir: str = 'asc',
 ) -> list[nouns.Bitstream]:
-    """``project_id``: what that project may use; leave it out for all."""
+    """``project_id``: what that project may use; leave it out for all.
+
+    ``fits``: what is made for regions like that deployable.
+    """
     asked = dict(filters)
     query = sa.select(models.Bitstream)
     if 'project_id' in asked:
         query = query.where(_visible(asked.pop('project_id')))
+    if 'fits' in asked:
+        query = query.where(_made_for(asked.pop('fits')))
     rows = engine.page(
         ctx,
         query,
@@ -117,34 +122,18 @@ def list_page(
 
 
 @engine.reader
-def of_type(
-    ctx: context.RequestContext, accelerator_type: str, project_id: str | None
-) -> list[nouns.Bitstream]:
-    """Usable bitstreams of a type for a project: its own first, then newest.
-
-    Images that are merely shared with the project are not among them, nor
-    are community images: those are claimed by their uuid.
-    """
-    return _best_first(ctx, project_id, 'type', accelerator_type)
-
-
-@engine.reader
 def offered(
     ctx: context.RequestContext,
     project_id: str | None,
     column: str,
     value: str,
 ) -> list[nouns.Bitstream]:
-    """The same for those whose *column* is *value*."""
-    return _best_first(ctx, project_id, column, value)
+    """Usable bitstreams for a project whose *column* is *value*: its own
+    first, then the most recent.
 
-
-def _best_first(
-    ctx: context.RequestContext,
-    project_id: str | None,
-    column: str,
-    value: str,
-) -> list[nouns.Bitstream]:
+    Images that are merely shared with the project are not among them, nor
+    are community images: those are claimed by their uuid.
+    """
     rows = ctx.session.execute(
         sa.select(models.Bitstream)
         .where(getattr(models.Bitstream, column) == value)
@@ -252,6 +241,18 @@ def _offered(project_id: str | None) -> Any:
     return sa.or_(
         models.Bitstream.public.is_(True),
         models.Bitstream.owner == project_id,
+    )
+
+
+def _made_for(region: nouns.Deployable | nouns.RegionKind) -> Any:
+    """As ``conductor.choice.fits`` has it."""
+    return sa.and_(
+        models.Bitstream.region_id.is_not(None),
+        models.Bitstream.region_id == region.region_id,
+        sa.or_(
+            models.Bitstream.vendor.is_(None),
+            models.Bitstream.vendor == region.vendor,
+        ),
     )
 
 

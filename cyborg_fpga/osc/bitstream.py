@@ -57,6 +57,7 @@ class ListBitstream(listing.Lister):
         listing.by('type', '<type>', 'Of this accelerator type.'),
         listing.by('vendor', '<vendor>', "For this vendor's cards."),
         listing.by('name', '<name>', 'Of this name.'),
+        listing.by('fits', '<uuid>', 'Made for this deployable.'),
         listing.flag('usable', '--usable', 'true', 'Only those of use.'),
         listing.flag(
             'usable',

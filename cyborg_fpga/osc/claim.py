@@ -4,6 +4,7 @@ import argparse
 from typing import Any
 
 from osc_lib import exceptions
+from osc_lib import utils
 from osc_lib.command import command
 
 from cyborg_fpga.osc import bitstream
@@ -37,16 +38,7 @@ class CreateClaim(command.ShowOne):
         parser.add_argument(
             '--host', metavar='<host>', help='On this host; default: any.'
         )
-        parser.add_argument(
-            '--type',
-            metavar='<type>',
-            help='With this accelerator type, for example crypto.',
-        )
-        parser.add_argument(
-            '--image',
-            metavar='<image>',
-            help="With this bitstream; its image's uuid or its name.",
-        )
+        _add_bitstream(parser)
         parser.add_argument(
             '--trait',
             metavar='<trait>',
@@ -77,9 +69,14 @@ class CreateClaim(command.ShowOne):
     def take_action(self, parsed_args: argparse.Namespace) -> Any:
         api = client.of(self.app)
         image = parsed_args.image and bitstream.resolve(api, parsed_args.image)
+        function = parsed_args.function
+        by = 'function_name'
+        if function and utils.is_uuid_like(function):
+            by = 'function_id'
         wanted = {
             'hostname': parsed_args.host,
             'type': parsed_args.type,
+            by: function,
             'image_uuid': image,
             'traits': parsed_args.trait,
             'resource_class': parsed_args.resource_class,
@@ -93,6 +90,25 @@ class CreateClaim(command.ShowOne):
         if parsed_args.wait:
             found = waiting.claim(api, found['uuid'])
         return columns.record(found)
+
+
+def _add_bitstream(parser: argparse.ArgumentParser) -> None:
+    """What names a bitstream."""
+    parser.add_argument(
+        '--type',
+        metavar='<type>',
+        help='With this accelerator type, for example crypto.',
+    )
+    parser.add_argument(
+        '--function',
+        metavar='<function>',
+        help='With this function, by its uuid or its name.',
+    )
+    parser.add_argument(
+        '--image',
+        metavar='<image>',
+        help="With this bitstream; its image's uuid or its name.",
+    )
 
 
 class ListClaim(listing.Lister):

@@ -14,6 +14,7 @@ from cyborg_fpga.api import uploads
 from cyborg_fpga.api.schemas import bitstreams as schema
 from cyborg_fpga.api.schemas import parts
 from cyborg_fpga.db import bitstreams
+from cyborg_fpga.db import deployables
 from cyborg_fpga.policies import bitstreams as policies
 
 LOG = logging.getLogger(__name__)
@@ -34,13 +35,13 @@ class Bitstreams(handler.Controller):
         knows the members; they can be claimed all the same.
         """
         call.authorize(policies.GET_ALL)
-        everybody = call.may(policies.GET_ALL_PROJECTS)
+        narrow: dict[str, Any] = {}
+        if not call.may(policies.GET_ALL_PROJECTS):
+            narrow['project_id'] = call.ctx.project_id
+        if 'fits' in call.query:
+            narrow['fits'] = _region(call)
         return paging.page(
-            call,
-            'bitstreams',
-            bitstreams.list_page,
-            _shown,
-            narrow=None if everybody else {'project_id': call.ctx.project_id},
+            call, 'bitstreams', bitstreams.list_page, _shown, narrow=narrow
         )
 
     @handler.expose(answers={200: schema.BITSTREAM})
@@ -149,6 +150,13 @@ class Bitstreams(handler.Controller):
             LOG.warning('Bitstream %s is recorded later: %s', uuid, exc)
             return False
         return True
+
+
+def _region(call: handler.Call) -> nouns.Deployable:
+    try:
+        return deployables.get(call.ctx, call.query['fits'])
+    except errors.NotFound as exc:
+        raise errors.InvalidInput(reason=f'fits: {exc.message}') from exc
 
 
 def _visible(call: handler.Call, uuid: str) -> nouns.Bitstream:

@@ -156,9 +156,13 @@ def _wanted(body: dict[str, Any]) -> dict[str, Any]:
         )
     # Of what an instance holds: all, unless it is said.
     count = body.get('count', None if 'instance_uuid' in body else 1)
+    function = body.get('function_id')
     return {
         'hostname': hostname,
         'type': body.get('type'),
+        'function_name': body.get('function_name'),
+        # As the catalogue and cards write it.
+        'function_id': function and function.replace('-', ''),
         'image_uuid': body.get('image_uuid'),
         'traits': body.get('traits', []),
         'resource_class': body.get('resource_class'),

@@ -20,6 +20,7 @@ QUERY = parts.page_query(
         'function_name': _ANY_NAME,
         'visibility': {'enum': ['public', 'private', 'shared', 'community']},
         'usable': parts.BOOLEAN_TEXT,
+        'fits': parts.UUID,
         'project_id': parts.NAME,
     },
 )
@@ -66,11 +67,6 @@ _SIGNATURE: parts.Schema = {
     'pattern': r'^[!-~]{1,1024}\Z',
     'description': '1 to 1024 printable ASCII characters without spaces',
 }
-_SOME_NAME: parts.Schema = {
-    'type': 'string',
-    'pattern': r'^[^\0]{1,255}\Z',
-    'description': '1 to 255 characters without NUL',
-}
 _VISIBILITY: parts.Schema = {
     'enum': ['public', 'private', 'shared', 'community']
 }
@@ -79,7 +75,7 @@ _SAID: dict[str, parts.Schema] = {
     'type': parts.TYPE,
     'region_id': _IDENT,
     'function_id': _IDENT,
-    'function_name': _SOME_NAME,
+    'function_name': parts.SOME_TEXT,
     'version': _WORD,
     'driver': _WORD,
     'img_signature': _SIGNATURE,
@@ -88,7 +84,7 @@ _SAID: dict[str, parts.Schema] = {
     'img_signature_certificate_uuid': parts.UUID,
 }
 CREATE_QUERY = parts.query(
-    {'name': _SOME_NAME, 'visibility': _VISIBILITY, **_SAID}
+    {'name': parts.SOME_TEXT, 'visibility': _VISIBILITY, **_SAID}
 )
 UPDATE: parts.Versions = [
     (
@@ -96,7 +92,7 @@ UPDATE: parts.Versions = [
         {
             'type': 'object',
             'properties': {
-                'name': _SOME_NAME,
+                'name': parts.SOME_TEXT,
                 'visibility': _VISIBILITY,
                 **{
                     name: {'oneOf': [{'type': 'null'}, schema]}

@@ -38,6 +38,8 @@ CREATE: parts.Versions = [
                 # The proof of concept's word for it.
                 'nodename': parts.NAME,
                 'type': parts.TYPE,
+                'function_name': parts.SOME_TEXT,
+                'function_id': parts.UUID,
                 'image_uuid': parts.UUID,
                 'traits': {
                     'type': 'array',

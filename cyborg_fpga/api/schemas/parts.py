@@ -31,6 +31,12 @@ NAME: Schema = {
     'pattern': r'^[!-~]{1,255}\Z',
     'description': '1 to 255 printable ASCII characters without spaces',
 }
+#: What users write, in any script. No database can look for NUL.
+SOME_TEXT: Schema = {
+    'type': 'string',
+    'pattern': r'^[^\0]{1,255}\Z',
+    'description': '1 to 255 characters without NUL',
+}
 TYPE: Schema = {
     'type': 'string',
     'pattern': r'^[a-z0-9_]{1,32}\Z',

@@ -349,5 +349,70 @@ class Verify(UploadTest):
         self.assertIn('in the file it is', self.verify(made)['reason'])
 
 
-class TestBitstreams(Create, Change, Delete, Verify, base.ServiceTest):
+class Selection(UploadTest):
+    def made(self, **said):
+        function = said.pop('function', None) or uuid.uuid4().hex
+        data = samples.sample_gbs(REGION, function, size=4096)
+        return self.sent(data, **said)
+
+    def test_a_claim_by_name_or_uuid_gets_the_newest_version(self):
+        name = f'aes-{uuid.uuid4().hex}'
+        found = [
+            self.made(function_name=name, version=version)
+            for version in ('1.9', '1.10', '1.2')
+        ]
+        newest = found[1]
+        for wanted in (
+            {'function_name': name},
+            {'function_id': newest['function_id']},
+            {'function_name': name, 'type': self.service.type},
+            {'type': self.service.type},
+        ):
+            claim = self.service.claim(**wanted)
+            self.assertEqual(newest['uuid'], claim['image_uuid'], wanted)
+            self.service.released(claim['uuid'])
+        for wanted in (
+            {'function_name': name, 'type': 'another'},
+            {'function_name': 'nobodys'},
+        ):
+            answer = self.service.ask(**wanted)
+            code, sentence = self.refused(409, answer)
+            self.assertEqual('fpga.no_capacity', code)
+            self.assertIn('no usable bitstream of', sentence)
+
+    def test_a_name_of_two_functions_is_reported(self):
+        name = f'aes-{uuid.uuid4().hex}'
+        found = [self.made(function_name=name) for _ in range(2)]
+        code, sentence = self.refused(
+            409, self.service.ask(function_name=name)
+        )
+        self.assertEqual('fpga.bitstream.ambiguous', code)
+        for image in found:
+            self.assertIn(image['uuid'], sentence)
+        # By their type any of them will do.
+        self.service.claim(type=self.service.type)
+
+    def test_an_older_version_is_not_taken_for_being_loaded(self):
+        name = f'aes-{uuid.uuid4().hex}'
+        old = self.made(function_name=name, version='1')
+        claim = self.service.claim(type=self.service.type)
+        self.assertEqual(old['uuid'], claim['image_uuid'])
+        self.service.released(claim['uuid'])
+        new = self.made(function_name=name, version='2')
+        claim = self.service.claim(type=self.service.type)
+        self.assertEqual(new['uuid'], claim['image_uuid'])
+
+    def test_what_fits_a_deployable_is_found(self):
+        made = self.made()
+        region = self.service.deployable()['uuid']
+        url = f'/bitstreams?type={self.service.type}&fits='
+        found = self.service.get(f'{url}{region}', token=ALICE)
+        self.assertEqual([made], found['bitstreams'])
+        answer = self.service.call('GET', f'{url}{uuid.uuid4()}', token=ALICE)
+        self.refused(400, answer)
+
+
+class TestBitstreams(
+    Create, Change, Delete, Verify, Selection, base.ServiceTest
+):
     """All of them with one service, which takes seconds to start."""

@@ -39,6 +39,7 @@ class TestCreate(base.ApiTest):
         self.claim(
             nodename=fixture.HOST,
             type='crypto',
+            function_id='D8424DC4-A4A3-C413-F89E-433683F9040B',
             image_uuid=image.upper().replace('-', ''),
             traits=['CUSTOM_FPGA'],
             count=2,
@@ -51,6 +52,8 @@ class TestCreate(base.ApiTest):
                         'request': {
                             'hostname': fixture.HOST,
                             'type': 'crypto',
+                            'function_name': None,
+                            'function_id': 'd8424dc4a4a3c413f89e433683f9040b',
                             'image_uuid': image,
                             'traits': ['CUSTOM_FPGA'],
                             'resource_class': None,

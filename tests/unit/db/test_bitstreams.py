@@ -106,22 +106,27 @@ class TestVisibility(CatalogueTest):
         )
         self.assertEqual([], found)
 
+    def of_type(self, accelerator_type, project_id):
+        return bitstreams.offered(
+            self.ctx, project_id, 'type', accelerator_type
+        )
+
     def test_own_bitstream_of_a_type_comes_first_then_the_newest(self):
-        found = bitstreams.of_type(self.ctx, 'crypto', 'mine')
+        found = self.of_type('crypto', 'mine')
         self.assertEqual(['mine', 'trusted', 'public'], self._names(found))
 
     def test_nobodys_project_owns_nothing(self):
-        found = bitstreams.of_type(self.ctx, 'crypto', None)
+        found = self.of_type('crypto', None)
         self.assertEqual({'trusted', 'public'}, set(self._names(found)))
 
     def test_community_image_decides_only_what_its_owner_gets_by_type(self):
-        found = bitstreams.of_type(self.ctx, 'crypto', 'theirs')
+        found = self.of_type('crypto', 'theirs')
         self.assertIn('community', self._names(found))
-        found = bitstreams.of_type(self.ctx, 'crypto', 'mine')
+        found = self.of_type('crypto', 'mine')
         self.assertNotIn('community', self._names(found))
 
     def test_other_type_is_not_offered(self):
-        self.assertEqual([], bitstreams.of_type(self.ctx, 'x', 'mine'))
+        self.assertEqual([], self.of_type('x', 'mine'))
 
     def test_names_are_as_they_are_written(self):
         self.add('AES', owner='mine')
@@ -145,6 +150,36 @@ class TestVisibility(CatalogueTest):
             [('crypto', 5), ('network', 1)],
             bitstreams.types(self.ctx, None),
         )
+
+
+class TestFits(CatalogueTest):
+    def setUp(self):
+        super().setUp()
+        self.add('for all vendors', vendor=None)
+        self.add('for this vendor')
+        self.add('for another vendor', vendor='xilinx')
+        self.add('for another region', region_id='9' * 32)
+        self.add('for no region', region_id=None)
+
+    def fitting(self, region_id):
+        found = bitstreams.list_page(
+            self.ctx,
+            filters={'fits': nouns.RegionKind(
+                region_id=region_id, vendor='intel'
+            )},
+            limit=99,
+            sort_key='name',
+        )  # fmt: skip
+        return [image.name for image in found]
+
+    def test_what_is_made_for_a_region_is_found(self):
+        self.assertEqual(
+            ['for all vendors', 'for this vendor'],
+            self.fitting(base.REGION_ID),
+        )
+
+    def test_nothing_is_made_for_a_region_that_nobody_knows(self):
+        self.assertEqual([], self.fitting(None))
 
 
 class TestSweep(CatalogueTest):

@@ -117,8 +117,12 @@ class TestAgreement(base.CommandTest):
                     *(claim.CreateClaim, '--host', 'n', '--type', 't'),
                     *('--image', UUID, '--trait', 'CUSTOM_A'),
                     *('--resource-class', 'FPGA', '--count', '2'),
-                    *('--instance', UUID),
+                    *('--instance', UUID, '--function', 'aes'),
                 ],
+            ),
+            (
+                claim_schema.CREATE,
+                [claim.CreateClaim, '--function', UUID],
             ),
             (
                 claim_schema.PROGRAM,
