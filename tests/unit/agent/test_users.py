@@ -40,10 +40,18 @@ class UsersTest(base.ExecutorTest):
             return fakes.wipe(level, None, **where, **values)
         return fakes.program(
             self.images,
-            content=samples.sample_gbs(REGIONS[card], FUNCTION),
+            content=samples.sample_gbs(REGIONS[card], FUNCTION, size=4096),
             **where,
             **values,
         )
+
+    def run_to_end(self, operation):
+        if self.executor is None:
+            self.start()
+        self.executor.run(operation)
+        told = self.conductor.outcomes
+        self.assertTrue(fakes.wait_for(lambda: told.get(operation.uuid), 60))
+        return told[operation.uuid][0]
 
     def refused(self, operation, *words):
         outcome = self.run_to_end(operation)
