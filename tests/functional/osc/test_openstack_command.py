@@ -58,6 +58,20 @@ class TestOpenstackCommand(base.BaseTestCase):
         )
         self.assertEqual('', done.stdout)
 
+    def test_a_file_is_uploaded_with_its_words(self):
+        [path] = self.create_tempfiles([('aes', 'x' * 3_000_000)], '.gbs')
+        made = {'uuid': UUID, 'usable': True, 'links': []}
+        self.server.answers('POST', '/v2/bitstreams', made, status=201)
+        done = self._openstack(
+            *('fpga', 'bitstream', 'create', path, '--type', 'crypto'),
+            *('--function-version', '2', '--progress', '-f', 'json'),
+        )
+        self.assertEqual(0, done.returncode, done.stderr)
+        self.assertEqual(UUID, json.loads(done.stdout)['uuid'])
+        [(_, _, query, body)] = self.server.requests
+        self.assertEqual(('crypto', '2'), (query['type'], query['version']))
+        self.assertEqual(3_000_000, len(body))
+
     def test_a_claim_that_fails_while_it_is_awaited_is_exit_code_1(self):
         fault = {'code': 'device_error', 'message': 'The card refused.'}
         claim = {'uuid': UUID, 'state': 'programming', 'operation_uuids': []}
