@@ -201,7 +201,7 @@ class Sides(fixtures.Fixture):
     def _allocate(self, side: Side, row: Mapping[str, Any]) -> None:
         """What Nova's scheduler does before a bind."""
         instance = side.known[row['allocate']]
-        self._service.until('Placement knows', self._service.told, 60)
+        self._service.until('the card is offered', self._offered, 60)
         self.addCleanup(self._service.rooms.release, instance)
         self._service.rooms.claim(
             instance,
@@ -209,6 +209,12 @@ class Sides(fixtures.Fixture):
             project_id=_PROJECT,
             user_id='alice',
         )
+
+    def _offered(self) -> bool:
+        """Our card is wiped after its last request, and Placement knows."""
+        regions = self._service.get('/deployables')['deployables']
+        wiped = not any(region['wipe_pending'] for region in regions)
+        return wiped and self._service.told()
 
 
 def _read(name: str) -> Any:
