@@ -23,6 +23,7 @@ from cyborg_fpga.bitstream import formats
 from cyborg_fpga.bitstream import header
 from cyborg_fpga.drivers import base
 from cyborg_fpga.drivers import families
+from cyborg_fpga.drivers import sysfs
 
 LOG = logging.getLogger(__name__)
 
@@ -183,7 +184,11 @@ class FPGAManagerDriver(base.Driver):
             self._failed(deployable, OSError(errno.EIO, state), '')
 
     def _function(self, number: int) -> str | None:
-        """:raises OSError: EIO after a load that failed, EBUSY amid one."""
+        """What is loaded.
+
+        :raises OSError: EIO after a load that failed or was refused, EBUSY
+            amid one.
+        """
         state = self._fs.read(f'{_CLASS}/fpga{number}/state')
         if state in _EMPTY:
             return None
@@ -191,6 +196,12 @@ class FPGAManagerDriver(base.Driver):
             failed = 'error' in state
             raise OSError(errno.EIO if failed else errno.EBUSY, state)
         found = self._fs.loaded_firmware(number)
+        if found == sysfs.UNKNOWN:
+            raise OSError(
+                errno.EIO,
+                'the last load was refused or cut short, so that the chip may '
+                'hold what it held before',
+            )
         if found is None or found == _BLANK or not _IDS.fullmatch(found):
             return None
         return found

@@ -38,6 +38,8 @@ TOOLS = (
 )
 _OUTPUT_LIMIT = 1 << 16
 _REPORT_LIMIT = 1 << 20
+#: In place of a function: the chip may hold anything.
+UNKNOWN = 'unknown'
 #: Our directory among the kernel's firmware.
 _OURS = 'cyborg-fpga'
 _CHUNK = 1 << 20
@@ -160,8 +162,8 @@ class Sysfs:
         Its 32-bit words go to the kernel with their bytes swapped, as these
         managers take them. The kernel cannot be asked afterwards what it has
         loaded, so that is recorded beside the kernel's firmware, for
-        :meth:`loaded_firmware`: only once it is, and only until the next
-        start of the kernel.
+        :meth:`loaded_firmware`: until the next start of the kernel, and as
+        :data:`UNKNOWN` from when the kernel is asked until it has done it.
 
         :param offset: Where the part of *image* begins that is loaded.
         :param function: 32 hex digits, for the record.
@@ -169,24 +171,35 @@ class Sysfs:
         :raises OSError: What the kernel answered.
         """
         self._firmware.mkdir(mode=0o755, exist_ok=True)
-        for record in self._firmware.glob(f'fpga{manager}.*'):
-            record.unlink()
         loading = self._firmware / f'fpga{manager}.loading'
         path = f'class/fpga_manager/fpga{manager}'
         try:
             _swap(image, offset, loading)
+            self._note(manager, UNKNOWN)
             self.write(f'{path}/flags', '1' if partial else '0')
             self.write(f'{path}/firmware', f'{_OURS}/{loading.name}')
         finally:
             loading.unlink(missing_ok=True)
-        (self._firmware / self._record(manager, function)).touch()
+        self._note(manager, function)
 
     def loaded_firmware(self, manager: int) -> str | None:
-        """The *function* of the last load since the kernel started."""
+        """The *function* of the last load since the kernel started.
+
+        :data:`UNKNOWN` where that load has not succeeded (yet): the chip may
+        hold what it was given, what it held before, or half of it.
+        """
         pattern = self._record(manager, '*')
-        for record in self._firmware.glob(pattern):
-            return record.name.split('.')[1]
-        return None
+        found = {r.name.split('.')[1] for r in self._firmware.glob(pattern)}
+        # An agent can have died between two steps of :meth:`_note`.
+        return UNKNOWN if len(found) > 1 else next(iter(found), None)
+
+    def _note(self, manager: int, function: str) -> None:
+        """Make *function* the only record; at no moment there is none."""
+        wanted = self._firmware / self._record(manager, function)
+        wanted.touch()
+        for record in self._firmware.glob(f'fpga{manager}.*'):
+            if record.name not in (wanted.name, f'fpga{manager}.loading'):
+                record.unlink()
 
     def _record(self, manager: int, function: str) -> str:
         return f'fpga{manager}.{function}.{self.boot_id()}'

@@ -200,7 +200,37 @@ class TestRecord(ManagerTest):
         (self.manager / 'state').write_text('unknown\n')
         self.assertIsNone(self.identify())
 
-    def test_an_agent_that_dies_while_loading_leaves_no_record(self):
+    def unknown(self):
+        # Neither blank nor what was there before.
+        self.fails(model.Cause.DEVICE_ERROR, 'may hold', self.identify)
+        (found,) = self.driver.discover()
+        self.assertFalse(found.deployables[0].readable)
+
+    def test_after_a_refused_load_the_chip_may_hold_what_it_held(self):
+        self.load(self.image())
+        self.host.simulator.fault(str(CHIP), 'refuse', times=1)
+        image = self.image('other')
+        self.fails(model.Cause.DEVICE_BUSY, 'operating', self.load, image)
+        self.unknown()
+        # Of the agent that is started next, too.
+        self.driver = self.driver_on(self.host.fs)
+        self.unknown()
+        self.load(image)
+        self.assertEqual(self.driver.expected_function(image), self.identify())
+        self.assertTrue(self.driver.discover()[0].deployables[0].readable)
+
+    def test_a_load_that_never_came_to_the_chip_changes_no_record(self):
+        image = self.image()
+        self.load(image)
+        (self.firmware / 'fpga0.loading').mkdir()
+        exc = self.assertRaises(
+            errors.DeviceFailed, self.load, self.image('other')
+        )
+        self.assertIn('Is a directory', str(exc))
+        (self.firmware / 'fpga0.loading').rmdir()
+        self.assertEqual(self.driver.expected_function(image), self.identify())
+
+    def test_an_agent_that_dies_while_loading_leaves_no_function(self):
         self.load(self.image())
 
         class Killed(BaseException):
@@ -216,7 +246,12 @@ class TestRecord(ManagerTest):
         self.assertRaises(
             Killed, driver.program, CHIP, NAME, self.image('other')
         )
-        self.assertIsNone(self.identify())
+        self.unknown()
+
+    def test_an_agent_that_dies_between_two_records_leaves_no_function(self):
+        self.load(self.image())
+        (self.firmware / 'fpga0.unknown.simulate').touch()
+        self.unknown()
 
     def test_what_a_boot_loader_loaded_is_not_known(self):
         (self.manager / 'state').write_text('operating\n')
