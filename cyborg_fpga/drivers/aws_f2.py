@@ -40,7 +40,9 @@ _IMAGE = re.compile(
 _ID = re.compile('agfi-([0-9a-f]{17})')
 _CODE = re.compile(r'^Error: \((-?[0-9]+)\)', re.M)
 
-_LOADED, _CLEARED, _BUSY, _NOT_PROGRAMMED = 0, 1, 2, 3
+_LOADED, _CLEARED, _NOT_PROGRAMMED = 0, 1, 3
+#: Being loaded, its image being fetched into AWS's cache, being reloaded.
+_BUSY = (2, 4, 5)
 #: What the tools' error codes mean; they are exit codes too.
 _CAUSES = {
     3: model.Cause.DEVICE_BUSY,
@@ -174,7 +176,7 @@ class AWSF2Driver(base.Driver):
             LOG.debug('Slot %s: %s', slot.number, exc)
             readable = False
         card = pci_function.Function(self._fs, slot.address)
-        failed = not readable and state.status != _BUSY
+        failed = not readable and state.status not in _BUSY
         return model.DeviceReport(
             driver=self.name,
             pci_address=slot.address,
@@ -296,4 +298,4 @@ def _function(state: _State) -> str | None:
     if state.status == _LOADED and not state.error and match:
         return f'{match[1]:0>32}'
     words = f'status {state.status}, error {state.error}'
-    raise OSError(errno.EBUSY if state.status == _BUSY else errno.EIO, words)
+    raise OSError(errno.EBUSY if state.status in _BUSY else errno.EIO, words)

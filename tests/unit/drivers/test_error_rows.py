@@ -6,6 +6,7 @@ a driver must make of it.
 
 import errno
 import pathlib
+import re
 
 from oslotest import base
 
@@ -225,6 +226,24 @@ class TestAws(Rows):
         (25, 'unresponsive', Cause.TIMEOUT),
     )
 
+    def status(self, status):
+        """Let the first slot show *status*, with all else as it is."""
+
+        class Showing(type(self.host.fs)):
+            def run(self, tool, arguments, **kwargs):
+                ended = super().run(tool, arguments, **kwargs)
+                line, found, rest = ended.output.partition('loaded    ')
+                rest = re.sub('[0-9]+', str(status), rest, count=1)
+                return ended._replace(output=line + found + rest)
+
+        self.driver = self.subject.driver(Showing(self.host.directory))
+
+    def seen(self):
+        """Health of the first card, and what it is reported to hold."""
+        (card, _) = self.driver.discover()
+        (region,) = card.deployables
+        return card.health, region.function_id, region.readable
+
     def test_an_image_that_is_refused_leaves_the_old_one(self):
         self.load(OTHER)
         kept = self.identify()
@@ -249,6 +268,29 @@ class TestAws(Rows):
                 self.tool('fpga-describe-local-image -S 0').output,
             )
             self.fails(Cause.DEVICE_ERROR, 'status 7', self.identify)
+
+    def test_each_status_is_busy_empty_or_an_error(self):
+        self.load()
+        loaded = self.identify()
+        for status, cause, health in (
+            (2, Cause.DEVICE_BUSY, model.Health.OK),
+            # Its image is on its way into AWS's cache.
+            (4, Cause.DEVICE_BUSY, model.Health.OK),
+            # It is being loaded once more.
+            (5, Cause.DEVICE_BUSY, model.Health.OK),
+            (7, Cause.DEVICE_ERROR, model.Health.SUSPECT),
+            (99, Cause.DEVICE_ERROR, model.Health.SUSPECT),
+        ):
+            self.status(status)
+            self.fails(cause, f'status {status}', self.identify)
+            self.assertEqual((health, None, False), self.seen())
+        for status in (1, 3):
+            self.status(status)
+            self.assertIsNone(self.identify())
+            self.assertEqual((model.Health.OK, None, True), self.seen())
+        self.status(0)
+        self.assertEqual(loaded, self.identify())
+        self.assertEqual((model.Health.OK, loaded, True), self.seen())
 
     def test_errors_without_a_code_of_their_own_have_the_nearest(self):
         for number, code in (
