@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from cyborg_fpga import errors
 from cyborg_fpga import model
+from cyborg_fpga.drivers import pci_function
 
 _ID = re.compile('[0-9a-f]{4}/[0-9a-f]{4}')
 _ADDRESS = re.compile('[0-9a-f*?:.]+')
@@ -41,8 +42,9 @@ class Selection:
 def functions(card: model.DeviceReport) -> list[str]:
     """Addresses of all functions of *card* that we know of."""
     handles = [h for region in card.deployables for h in region.handles]
-    unique = dict.fromkeys([card.pci_address, *handles])
-    return [str(address) for address in unique]
+    known = [str(address) for address in (card.pci_address, *handles)]
+    beside = card.attributes.get(pci_function.PHYSICAL, '').split()
+    return list(dict.fromkeys([*known, *beside]))
 
 
 def entry(text: str) -> str:

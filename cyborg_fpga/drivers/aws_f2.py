@@ -191,7 +191,10 @@ class AWSF2Driver(base.Driver):
             health_reason=f'its last load: status {state.status}'
             if failed
             else '',
-            attributes=pci_function.iommu_groups(self._fs, [slot.address]),
+            attributes={
+                **pci_function.physical_functions(self._fs, slot.address),
+                **pci_function.iommu_groups(self._fs, [slot.address]),
+            },
             deployables=(
                 model.DeployableReport(
                     name=f'{slot.address}/slot{slot.number}',

@@ -14,6 +14,7 @@ from oslo_log import log as logging
 
 from cyborg_fpga import model
 from cyborg_fpga.drivers import pci_function
+from cyborg_fpga.drivers import pci_health
 from cyborg_fpga.drivers import sysfs
 
 LOG = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ class _Names(NamedTuple):
     """Patterns of names: *base* is below a function, the rest as it says.
 
     :ivar regions: Below the FME: files with the ids of its regions.
+    :ivar sensors: Kinds and files, of those that are no hwmon chips.
     """
 
     base: str
@@ -36,6 +38,7 @@ class _Names(NamedTuple):
     regions: str
     manager: str
     errors: tuple[str, ...]
+    sensors: tuple[tuple[str, str], ...]
 
 
 _NAMES = _Names(
@@ -45,6 +48,7 @@ _NAMES = _Names(
     'dfl-fme-region.*/fpga_region/region*/compat_id',
     'dfl-fme-mgr.*/fpga_manager/fpga*',
     ('fme_errors', 'catfatal_errors', 'nonfatal_errors'),
+    (),
 )
 _OLD_NAMES = _Names(
     'fpga/intel-fpga-dev.*',
@@ -53,6 +57,11 @@ _OLD_NAMES = _Names(
     'pr/interface_id',
     'fpga_manager/fpga*',
     ('fme-errors/errors', 'fme-errors/catfatal_errors', 'nonfatal_errors'),
+    # In degrees and in watts.
+    (
+        ('temperature', 'thermal_mgmt/temperature'),
+        ('power', 'power_mgmt/consumed'),
+    ),
 )
 #: The driver of functions that guests are given.
 _GUESTS = 'vfio-pci'
@@ -114,22 +123,8 @@ class Card:
 
     def attributes(self) -> dict[str, str]:
         """What does not change from one report to the next."""
-        slot = str(self.address).partition('.')[0]
-        beside = [
-            path.rpartition('/')[2]
-            for path in self._fs.glob(f'{_PCI}/{slot}.*')
-        ]
-        found = {
-            'bitstream_id': self._try(f'{self._fme}/bitstream_id'),
-            # Of all drivers and kinds, its virtual ones left out.
-            'physical_functions': ' '.join(
-                name for name in beside if not self._is_vf(name)
-            ),
-        }
-        return {name: text for name, text in found.items() if text}
-
-    def _is_vf(self, name: str) -> bool:
-        return self._fs.exists(f'{_PCI}/{name}/physfn')
+        built = self._try(f'{self._fme}/bitstream_id')
+        return {'bitstream_id': built} if built else {}
 
     def problems(self) -> list[str]:
         """Error registers that are set; unreadable ones count as 0."""
@@ -143,6 +138,20 @@ class Card:
             f'{name}: {value}'
             for name, value in values.items()
             if _number(value)
+        ]
+
+    def sensors(self) -> list[pci_health.Sensor]:
+        """What :mod:`.pci_health` does not find; unreadable ones left out."""
+        values = {
+            (kind, name): _number(self._try(f'{self._fme}/{name}'), -1)
+            for kind, name in self._names.sensors
+        }
+        return [
+            pci_health.Sensor(
+                name=name.partition('/')[0], kind=kind, value=value
+            )
+            for (kind, name), value in values.items()
+            if value >= 0
         ]
 
     def manager_words(self) -> str:

@@ -89,7 +89,7 @@ class IntelDFLDriver(base.Driver):
             # It went away after it was found.
             LOG.debug('%s: %s', card.pci_address, exc)
             return found
-        return found.plus(tree.problems())
+        return found.plus(tree.problems(), tree.sensors())
 
     def program(
         self, device: model.PciAddress, deployable: str, image: pathlib.Path
@@ -202,9 +202,11 @@ class IntelDFLDriver(base.Driver):
             LOG.debug('No driver knows card %s (%s)', address, vendor)
             return None
         handles = card.handles()
+        plain = self._plain(function, family)
         return dataclasses.replace(
-            self._plain(function, family),
+            plain,
             attributes={
+                **plain.attributes,
                 **card.attributes(),
                 **pci_function.iommu_groups(
                     self._fs, [h for found in handles.values() for h in found]
@@ -229,6 +231,9 @@ class IntelDFLDriver(base.Driver):
             model=family.model,
             serial=function.serial(),
             numa_node=function.numa_node(),
+            attributes=pci_function.physical_functions(
+                self._fs, function.address
+            ),
             deployables=(),
         )
 

@@ -158,9 +158,12 @@ class PciDriver(base.Driver):
             model=family.model,
             serial=first.serial(),
             numa_node=first.numa_node(),
-            attributes=pci_function.iommu_groups(
-                self._fs, [address for address, _ in handles]
-            ),
+            attributes={
+                **pci_function.physical_functions(self._fs, first.address),
+                **pci_function.iommu_groups(
+                    self._fs, [address for address, _ in handles]
+                ),
+            },
             deployables=tuple(
                 self._deployable(first.address, handle, kind)
                 for handle, kind in handles

@@ -13,6 +13,9 @@ LOG = logging.getLogger(__name__)
 
 DEVICES = 'bus/pci/devices'
 
+#: Attribute of a card: addresses with blanks between them.
+PHYSICAL = 'physical_functions'
+
 _NUMBER = re.compile('[0-9]+$')
 #: PCIe extended capability "device serial number" and where they start.
 _SERIAL_CAPABILITY = 0x0003
@@ -46,6 +49,24 @@ def iommu_groups(
     if not groups:
         return {}
     return {'iommu_group': ','.join(sorted(groups, key=_number))}
+
+
+def physical_functions(
+    fs: sysfs.Sysfs, address: model.PciAddress
+) -> dict[str, str]:
+    """The attribute :data:`PHYSICAL` of the card that has *address*.
+
+    Of all drivers and kinds, also those that nobody is given; {} where there
+    are none (any more).
+    """
+    slot = str(address).partition('.')[0]
+    paths = fs.glob(f'{DEVICES}/{slot}.*')
+    names = [
+        path.rpartition('/')[2]
+        for path in paths
+        if not fs.exists(f'{path}/physfn')
+    ]
+    return {PHYSICAL: ' '.join(names)} if names else {}
 
 
 class Function:

@@ -143,6 +143,7 @@ class Card:
         user = [self.user.address] if self.user is not None else []
         return {
             **({'shell': shell} if shell else {}),
+            **pci_function.physical_functions(self._fs, self.first.address),
             **pci_function.iommu_groups(self._fs, user),
         }
 

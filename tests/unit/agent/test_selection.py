@@ -9,7 +9,12 @@ from cyborg_fpga import errors
 from cyborg_fpga import model
 from cyborg_fpga.agent import nova_pci
 from cyborg_fpga.agent import selection
+from cyborg_fpga.drivers import aws_f2
 from cyborg_fpga.drivers import families
+from cyborg_fpga.drivers import intel_dfl
+from cyborg_fpga.drivers import pci
+from cyborg_fpga.drivers import xilinx_xrt
+from tests.fixtures import simulated_host
 
 
 def card(address, *handles, product='09c4'):
@@ -63,6 +68,63 @@ class TestSelection(base.BaseTestCase):
                 errors.InvalidInput, selection.Selection, [], [text]
             )
             self.assertIn(repr(text), str(exc))
+
+
+class TestFunctions(base.BaseTestCase):
+    """Cards as their drivers find them, with functions that nobody gets."""
+
+    SITE = """
+    families: [{driver: pci, vendor: acme, name: X1, ids: ['1172/e001']}]
+    """
+
+    def goes_with(self, driver, cards, *addresses):
+        host = self.useFixture(simulated_host.SimulatedHost(f'cards: {cards}'))
+        folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        site, nova = folder / 'families.yaml', folder / 'nova.conf'
+        site.write_text(self.SITE)
+        table = families.Table.read(site)
+        found = driver(host.fs, table).discover()
+        self.assertEqual(2, len(found))
+        for address in addresses:
+            excluded = selection.Selection(exclude=[address]).ours(found)
+            self.assertEqual(found[1:], list(excluded), address)
+            included = selection.Selection(include=[address]).ours(found)
+            self.assertEqual(found[:1], list(included), address)
+            nova.write_text(
+                f'[pci]\ndevice_spec = {{"address": "{address}"}}\n'
+            )
+            log = self.useFixture(fixtures.FakeLogger(nova_pci.__name__))
+            nova_pci.Overlap([str(nova)], table).warn(found)
+            self.assertIn(f'Card {found[0].pci_address} is ours', log.output)
+            self.assertEqual(1, log.output.count('is ours'), address)
+
+    def test_a_card_goes_with_a_function_whose_vfs_are_given(self):
+        cards = """
+          - {address: '0000:3b:00.0', family: SRIOV, vfs: 2}
+          - {address: '0000:3b:00.1', family: SRIOV, vfs: 2, vf_offset: 130}
+          - {address: '0000:5e:00.0', family: SRIOV}
+        """
+        told = '0000:3b:00.0', '0000:3b:00.1', '0000:3b:10.2', '0000:3b:10.3'
+        self.goes_with(pci.PciDriver, cards, *told)
+
+    def test_a_card_of_ofs_goes_with_functions_that_are_nobodys(self):
+        cards = """
+          - {address: '0000:3b:00.0', family: N6000, vfs: 3}
+          - {address: '0000:5e:00.0', family: N6000, vfs: 3}
+        """
+        told = [f'0000:3b:00.{number}' for number in range(8)]
+        self.goes_with(intel_dfl.IntelDFLDriver, cards, *told)
+
+    def test_a_card_goes_with_its_management_function(self):
+        for driver, family in (
+            (xilinx_xrt.XilinxXRTDriver, 'U250'),
+            (aws_f2.AWSF2Driver, 'F2'),
+        ):
+            cards = f"""
+              - {{address: '0000:3b:00.0', family: {family}}}
+              - {{address: '0000:5e:00.0', family: {family}}}
+            """
+            self.goes_with(driver, cards, '0000:3b:00.0', '0000:3b:00.1')
 
 
 class TestNova(base.BaseTestCase):

@@ -216,6 +216,7 @@ class TestDiscover(DriverTest):
         self.assertEqual(0, found.numa_node)
         (region,) = found.deployables
         self.assertEqual((PORT, (PF,)), (region.name, region.handles))
+        self.assertEqual({'physical_functions': str(PF)}, found.attributes)
         self.assertFalse(region.readable)
         self.assertIsNone(region.region_id)
         self.fails(

@@ -90,6 +90,7 @@ class TestDiscover(XrtTest):
         self.assertEqual(
             {
                 'iommu_group': '1',
+                'physical_functions': '0000:3b:00.0 0000:3b:00.1',
                 'shell': 'xilinx_u250_gen3x16_xdma_shell_4_1',
             },
             card.attributes,
