@@ -14,6 +14,7 @@ from oslo_log import log as logging
 
 from cyborg_fpga import model
 from cyborg_fpga.drivers import pci_function
+from cyborg_fpga.drivers import pci_health
 from cyborg_fpga.drivers import sysfs
 
 LOG = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ class _Names(NamedTuple):
     """Patterns of names: *base* is below a function, the rest as it says.
 
     :ivar regions: Below the FME: files with the ids of its regions.
+    :ivar sensors: Kinds and files, of those that are no hwmon chips.
     """
 
     base: str
@@ -36,6 +38,7 @@ class _Names(NamedTuple):
     regions: str
     manager: str
     errors: tuple[str, ...]
+    sensors: tuple[tuple[str, str], ...]
 
 
 _NAMES = _Names(
@@ -45,6 +48,7 @@ _NAMES = _Names(
     'dfl-fme-region.*/fpga_region/region*/compat_id',
     'dfl-fme-mgr.*/fpga_manager/fpga*',
     ('fme_errors', 'catfatal_errors', 'nonfatal_errors'),
+    (),
 )
 _OLD_NAMES = _Names(
     'fpga/intel-fpga-dev.*',
@@ -53,6 +57,11 @@ _OLD_NAMES = _Names(
     'pr/interface_id',
     'fpga_manager/fpga*',
     ('fme-errors/errors', 'fme-errors/catfatal_errors', 'nonfatal_errors'),
+    # In degrees and in watts.
+    (
+        ('temperature', 'thermal_mgmt/temperature'),
+        ('power', 'power_mgmt/consumed'),
+    ),
 )
 #: The driver of functions that guests are given.
 _GUESTS = 'vfio-pci'
@@ -129,6 +138,20 @@ class Card:
             f'{name}: {value}'
             for name, value in values.items()
             if _number(value)
+        ]
+
+    def sensors(self) -> list[pci_health.Sensor]:
+        """What :mod:`.pci_health` does not find; unreadable ones left out."""
+        values = {
+            (kind, name): _number(self._try(f'{self._fme}/{name}'), -1)
+            for kind, name in self._names.sensors
+        }
+        return [
+            pci_health.Sensor(
+                name=name.partition('/')[0], kind=kind, value=value
+            )
+            for (kind, name), value in values.items()
+            if value >= 0
         ]
 
     def manager_words(self) -> str:

@@ -89,7 +89,7 @@ class IntelDFLDriver(base.Driver):
             # It went away after it was found.
             LOG.debug('%s: %s', card.pci_address, exc)
             return found
-        return found.plus(tree.problems())
+        return found.plus(tree.problems(), tree.sensors())
 
     def program(
         self, device: model.PciAddress, deployable: str, image: pathlib.Path

@@ -57,8 +57,14 @@ class Readings:
     counters: Mapping[str, int] = dataclasses.field(default_factory=dict)
     sensors: tuple[Sensor, ...] = ()
 
-    def plus(self, problems: Iterable[str]) -> 'Readings':
-        return dataclasses.replace(self, problems=(*self.problems, *problems))
+    def plus(
+        self, problems: Iterable[str], sensors: Iterable[Sensor] = ()
+    ) -> 'Readings':
+        return dataclasses.replace(
+            self,
+            problems=(*self.problems, *problems),
+            sensors=(*self.sensors, *sensors),
+        )
 
 
 def read(fs: sysfs.Sysfs, functions: Sequence[model.PciAddress]) -> Readings:

@@ -45,11 +45,11 @@ class OldTree(dfl.DflTree):
     def _write_wellbeing(self) -> None:
         pci_tree.PciTree._write_wellbeing(self)
         if self._bound(self._card.address):
-            for name, value in {
-                'thermal_mgmt/temperature': self._well.celsius,
-                'power_mgmt/consumed': self._well.watts,
+            for name, text in {
+                'thermal_mgmt/temperature': f'{self._well.celsius:.0f}',
+                'power_mgmt/consumed': f'{round(self._well.watts):#x}',
             }.items():
-                self._set(self._engine / name, f'{value:.0f}')
+                self._set(self._engine / name, text)
 
     def _write_port(self, place: dfl.Place) -> None:
         if place.function != self._card.address:

@@ -9,6 +9,8 @@ from tests.fixtures import simulated_host
 from tests.unit import test_conf
 
 CARD = '0000:3b:00.0'
+OLD = "cards: [{address: '0000:3b:00.0', old_names: true}]"
+FME = f'bus/pci/devices/{CARD}/fpga/intel-fpga-dev.*/intel-fpga-fme.*'
 
 
 class TestSensors(base.BaseTestCase):
@@ -54,6 +56,33 @@ class TestSensors(base.BaseTestCase):
                 (model.Health.OK, ''), self.health('0000:5e:00.0'), kind
             )
             self.host.simulator.clear(CARD)
+
+    def test_a_card_behind_the_old_driver_has_them_elsewhere(self):
+        self.host = self.useFixture(simulated_host.SimulatedHost(OLD))
+        self.driver = intel_dfl.IntelDFLDriver(self.host.fs)
+        self.conf.set_override('temperature_limit', 90.0, 'devices')
+        self.conf.set_override('power_limit', 200.0, 'devices')
+        self.judge = health.Judge(self.host.fs, self.conf.devices, 0)
+        (found,) = self.driver.discover()
+        self.assertEqual(
+            [('temperature', 42), ('power', 22)],
+            [
+                (sensor.kind, sensor.value)
+                for sensor in self.driver.readings(found).sensors
+            ],
+        )
+        for kind, words in (
+            ('hot', 'temperature thermal_mgmt is 90 °C or more'),
+            ('thirsty', 'power power_mgmt is 200 W or more'),
+        ):
+            self.assertEqual((model.Health.OK, ''), self.health(), kind)
+            self.host.simulator.fault(CARD, kind)
+            self.assertEqual((model.Health.SUSPECT, words), self.health())
+            self.host.simulator.clear(CARD)
+        (path,) = self.host.fs.glob(f'{FME}/power_mgmt/consumed')
+        (self.host.directory / 'sys' / path).unlink()
+        (sensor,) = self.driver.readings(found).sensors
+        self.assertEqual('temperature', sensor.kind)
 
     def test_counters_have_the_kernels_form(self):
         path = f'bus/pci/devices/{CARD}/aer_dev_correctable'
