@@ -211,8 +211,8 @@ class TestFunctions(base.ServiceTest):
         )
 
     def test_what_is_blank_is_refused(self):
-        claim = self.service.claim(
-            traits=[f'CUSTOM_FPGA_REGION_INTEL_{virtual.REGION.upper()}']
-        )
+        # The card that no test programs.
+        there = f'CUSTOM_FPGA_REGION_INTEL_{inprocess.REGION.upper()}'
+        claim = self.service.claim(traits=[there])
         (region,) = claim['deployable_uuids']
         self.assertIn('program it first', self.refused(region))
