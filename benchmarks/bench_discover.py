@@ -7,6 +7,7 @@ behind it. Most of the time nothing changes on them, and that must be cheap.
 
 import contextlib
 import pathlib
+import queue
 import subprocess
 import sys
 import tempfile
@@ -18,10 +19,16 @@ import sqlalchemy as sa
 from oslo_config import cfg
 
 from cyborg_fpga import conf as options
+from cyborg_fpga.agent import cache
+from cyborg_fpga.agent import executor
+from cyborg_fpga.agent import hotplug
+from cyborg_fpga.agent import journal
+from cyborg_fpga.agent import reporter
 from cyborg_fpga.db import engine
 from cyborg_fpga.db import schema
 from cyborg_fpga.drivers import intel_dfl
 from cyborg_fpga.simulator import accessor
+from cyborg_fpga.simulator import client
 from cyborg_fpga.simulator import scenario
 from cyborg_fpga.simulator import server
 from tests.fixtures import cloud
@@ -32,6 +39,7 @@ from tests.fixtures import servers
 
 #: Of one host: what a look at cards costs.
 _LOOKS = ('discover.build_ms.40', 'discover.scan_ms.40')
+_HOTPLUG = 'discover.hotplug_s'
 #: Of all hosts and their conductor.
 _REPORTS = (
     'discover.recorded_s',
@@ -41,11 +49,12 @@ _REPORTS = (
     'discover.steady_placement_calls',
     'discover.steady_reports',
 )
-FIGURES = (*_LOOKS, *_REPORTS)
+FIGURES = (*_LOOKS, _HOTPLUG, *_REPORTS)
 
 REACHES = {
     'discover.build_ms.40': ('at most', 50),
     'discover.scan_ms.40': ('at most', 20),
+    _HOTPLUG: ('at most', 2),
     'discover.steady_core_percent': ('at most', 25),
     'discover.steady_sql_per_report': ('at most', 2),
     'discover.steady_placement_calls': ('at most', 0),
@@ -69,6 +78,8 @@ _AROUND = ('sql BEGIN', 'sql SET ', 'sql SELECT 1')
 def run(wanted):
     if wanted & set(_LOOKS):
         yield from _looks()
+    if _HOTPLUG in wanted:
+        yield _HOTPLUG, max(_plugged()), 's'
     if wanted & set(_REPORTS):
         with _started() as (hosts, conductor):
             yield from _first(hosts)
@@ -96,6 +107,81 @@ def _looks():
     # What others do on the machine can only make it longer.
     yield 'discover.build_ms.40', 1000 * min(built), 'ms'
     yield 'discover.scan_ms.40', 1000 * min(looked), 'ms'
+
+
+class _Heard:
+    """A conductor that notes which cards it was told of, and when."""
+
+    def __init__(self):
+        self.reports = queue.Queue()
+
+    def report(self, _context, report):
+        cards = {str(device.pci_address) for device in report.devices}
+        self.reports.put((time.perf_counter(), cards))
+        return {}
+
+    def heartbeat(self, _context, _report):
+        return True
+
+    def of(self, card, *, there):
+        """When it was first said that a card is there, or is not."""
+        while True:
+            when, cards = self.reports.get(timeout=_MINUTE)
+            if (card in cards) is there:
+                return when
+
+
+def _plugged():
+    """Seconds from a card's coming until the agent says so, each time."""
+    heard, wanted = _Heard(), scenario.parse(_FORTY)
+    with contextlib.ExitStack() as stack:
+        folder = pathlib.Path(
+            stack.enter_context(tempfile.TemporaryDirectory())
+        )
+        host = server.Host(folder, wanted)
+        host.start()
+        stack.callback(host.stop)
+        _report_to(heard, folder, stack)
+        card, simulator = (
+            str(wanted.cards[-1].address),
+            client.Simulator(folder),
+        )
+        heard.of(card, there=True)
+        for number in range(_ROUNDS):
+            simulator.fault(card, 'vanish')
+            heard.of(card, there=False)
+            # The agent looks once in a second: come at any part of it.
+            time.sleep(number / _ROUNDS)
+            started = time.perf_counter()
+            simulator.clear(card, 'vanish')
+            yield heard.of(card, there=True) - started
+
+
+def _report_to(heard, folder, stack):
+    """Start the parts of an agent that notice cards and report them."""
+    fs = accessor.SimulatedSysfs(folder)
+    drivers = {'intel_dfl': intel_dfl.IntelDFLDriver(fs)}
+    told = reporter.Reporter(
+        folder.name,
+        drivers,
+        heard,
+        resource_provider_name=folder.name,
+        interval=_FIRST_SECONDS,
+    )
+    kept = journal.Journal(folder / 'journal')
+    kept.open()
+    work = executor.Executor(
+        kept,
+        drivers,
+        cache.Cache(folder / 'cache', 1 << 20, None),
+        heard,
+        changed=told.wake,
+    )
+    told.start(work, kept.next_boot())
+    stack.callback(told.stop)
+    watch = hotplug.Watch(fs, told.wake)
+    watch.start()
+    stack.callback(watch.stop)
 
 
 @contextlib.contextmanager
