@@ -64,7 +64,7 @@ class Card:
         self._manager: dict[str, str] = found.get(
             'manager', {'state': 'unknown', 'status': ''}
         )
-        self._faults = faults.Faults(found.get('faults', {}))
+        self._faults = faults.Faults(found.get('faults', {}), card.kind)
         for kind, arguments in card.faults.items() if not found else ():
             self._faults.set(kind, arguments or {})
         self._ports: list[dict[str, Any]] = found.get('ports') or [

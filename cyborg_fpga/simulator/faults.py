@@ -50,21 +50,35 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
     # The kernel has counted so many PCI Express errors more.
     'aer': {'correctable': 1000, 'nonfatal': 0, 'fatal': 0},
 }
+#: Of faults that not every card can show: the kinds of cards that can.
+_ONLY: Mapping[str, tuple[str, ...]] = {
+    'errors': ('dfl', 'xrt'),
+    'porterrors': ('dfl',),
+    'hot': ('dfl',),
+    'thirsty': ('dfl',),
+    'aer': ('aws', 'dfl', 'pci', 'xrt'),
+}
 
 
 class Faults:
-    """The faults of one card; not thread-safe."""
+    """The faults of one card of the kind *card*; not thread-safe."""
 
-    def __init__(self, active: dict[str, dict[str, Any]]) -> None:
+    def __init__(self, active: dict[str, dict[str, Any]], card: str) -> None:
         self.active = active
+        self._card = card
 
     def set(self, kind: str, arguments: Mapping[str, Any]) -> None:
         """Let the card fail from now on.
 
-        :raises ValueError: There is no such kind or argument.
+        :raises ValueError: There is no such kind or argument, or nothing of
+            such a card would show it.
         """
         if kind not in KINDS:
             raise ValueError(f'fault {kind!r} is none of {", ".join(KINDS)}')
+        if self._card not in _ONLY.get(kind, (self._card,)):
+            raise ValueError(f'nothing of such a card can show {kind!r}')
+        if not isinstance(arguments, Mapping):
+            raise ValueError(f'{kind}: {arguments!r} is no mapping')
         defaults = {'times': 0, **KINDS[kind]}
         unknown = set(arguments) - set(defaults)
         if unknown:

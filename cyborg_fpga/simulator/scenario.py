@@ -307,6 +307,11 @@ def _card(where: str, item: Any) -> Card:
     if (card.region_id is None) != (defaults['region_id'] is None):
         raise ScenarioError(f'{where}.region_id: is not for this family')
     _check_functions(where, card)
+    for kind, arguments in card.faults.items():
+        try:
+            faults.Faults({}, card.kind).set(kind, arguments or {})
+        except (TypeError, ValueError) as exc:
+            raise ScenarioError(f'{where}.faults: {exc}') from exc
     return card
 
 
@@ -358,23 +363,12 @@ def _good(name: str, value: Any) -> bool:
     if name in _SWITCHES:
         return isinstance(value, bool)
     if name == 'faults':
-        return _good_faults(value)
+        return isinstance(value, dict)
     if name in _TEXTS:
         return isinstance(value, str) and bool(_TEXTS[name].fullmatch(value))
     kinds = (int, float) if name in _FRACTIONS else (int,)
     low, high = _RANGES[name]
     return type(value) in kinds and low <= value <= high
-
-
-def _good_faults(value: Any) -> bool:
-    if not isinstance(value, dict):
-        return False
-    try:
-        for kind, arguments in value.items():
-            faults.Faults({}).set(kind, arguments or {})
-    except (TypeError, ValueError):
-        return False
-    return True
 
 
 def _distinct(cards: tuple[Card, ...]) -> None:

@@ -66,6 +66,11 @@ class TestScenario(base.BaseTestCase):
             ('faults', self._card('faults: [slow]')),
             ('faults', self._card('faults: {sloth: {}}')),
             ('faults', self._card('faults: {slow: {second: 1}}')),
+            ('5 is no mapping', self._card('faults: {slow: 5}')),
+            (
+                "faults: nothing of such a card can show 'hot'",
+                self._card('family: U250, faults: {hot: {}}'),
+            ),
             (
                 'is not for this family',
                 self._card(f'family: SRIOV, region_id: {"a" * 32}'),

@@ -1,5 +1,7 @@
 """A simulated card that is not well, as the driver and the agent see it."""
 
+import errno
+
 from oslotest import base
 
 from cyborg_fpga import model
@@ -11,6 +13,25 @@ from tests.unit import test_conf
 CARD = '0000:3b:00.0'
 OLD = "cards: [{address: '0000:3b:00.0', old_names: true}]"
 FME = f'bus/pci/devices/{CARD}/fpga/intel-fpga-dev.*/intel-fpga-fme.*'
+#: A card of each kind.
+ALL = """
+cards:
+  - {address: '0000:3b:00.0'}
+  - {address: '0000:4b:00.0', old_names: true}
+  - {address: '0000:5b:00.0', family: U250}
+  - {address: '0000:6b:00.0', family: F2}
+  - {address: '0000:7b:00.0', family: SRIOV}
+  - {address: 'ffffffff:ff:00.0', family: ZYNQ7000}
+"""
+DFL = ('0000:3b:00.0', '0000:4b:00.0')
+#: Fault -> the cards that have something to show it.
+SHOWING = {
+    'hot': DFL,
+    'thirsty': DFL,
+    'porterrors': DFL,
+    'errors': (*DFL, '0000:5b:00.0'),
+    'aer': (*DFL, '0000:5b:00.0', '0000:6b:00.0', '0000:7b:00.0'),
+}
 
 
 class TestSensors(base.BaseTestCase):
@@ -83,6 +104,30 @@ class TestSensors(base.BaseTestCase):
         (self.host.directory / 'sys' / path).unlink()
         (sensor,) = self.driver.readings(found).sensors
         self.assertEqual('temperature', sensor.kind)
+
+    def test_a_fault_is_refused_where_nothing_would_show_it(self):
+        host = self.useFixture(simulated_host.SimulatedHost(ALL))
+        cards = {card['address'] for card in host.simulator.cards()}
+        for kind, showing in SHOWING.items():
+            for card in cards:
+                before = self.attributes(host)
+                if card in showing:
+                    host.simulator.fault(card, kind)
+                    self.assertNotEqual(before, self.attributes(host), kind)
+                    host.simulator.clear(card)
+                    continue
+                exc = self.assertRaises(
+                    OSError, host.simulator.fault, card, kind
+                )
+                self.assertEqual(errno.EINVAL, exc.errno)
+                self.assertIn(f'can show {kind!r}', str(exc))
+        self.assertEqual(
+            [{}] * 6, [c['faults'] for c in host.simulator.cards()]
+        )
+
+    def attributes(self, host):
+        root = host.directory / 'sys'
+        return {p: p.read_bytes() for p in root.rglob('*') if p.is_file()}
 
     def test_counters_have_the_kernels_form(self):
         path = f'bus/pci/devices/{CARD}/aer_dev_correctable'
