@@ -91,6 +91,21 @@ class TestServing(MountTest):
             load.result(60)
         self.assertEqual(MANY, self.simulator.cards()[0]['ports'][0]['loads'])
 
+    def test_an_attribute_ends_once_it_was_read_until_it_is_read_anew(self):
+        path = self.mounted.point / f'sys/bus/pci/devices/{SRIOV}'
+        with open(path / 'sriov_numvfs', 'rb', buffering=0) as attribute:
+            self.assertEqual((b'0\n', b''), self.twice(attribute))
+            (path / 'sriov_numvfs').write_text('2')
+            self.assertEqual((b'', b''), self.twice(attribute))
+            attribute.seek(0)
+            self.assertEqual((b'2\n', b''), self.twice(attribute))
+            found = os.fstat(attribute.fileno())
+        # Whatever is in it, it has one page and takes none on a disk.
+        self.assertEqual((4096, 0), (found.st_size, found.st_blocks))
+
+    def twice(self, attribute):
+        return attribute.read(4096), attribute.read(4096)
+
     def test_a_shell_makes_and_removes_vfs(self):
         pf = self.mounted.point / f'sys/bus/pci/devices/{SRIOV}'
         self.assertEqual('', self.shell(f'echo 2 | tee {pf}/sriov_numvfs'))
