@@ -25,9 +25,8 @@ class AwsTree(pci_tree.PciTree):
         self._set(path, _LOADED if loaded else f'0x{self._card.device}')
 
     def _functions(self) -> dict[str, str]:
-        slot, _, function = self._card.address.partition('.')
-        beside = f'{slot}.{int(function) + 1}'
-        return {self._card.address: self._card.device, beside: _MANAGEMENT}
+        card = self._card
+        return {card.address: card.device, card.next_address: _MANAGEMENT}
 
     def _write_virtual(self) -> None:
         return

@@ -5,6 +5,7 @@ the place in :mod:`.cards` where it strikes.
 """
 
 import errno
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -82,7 +83,9 @@ class Faults:
         defaults = {'times': 0, **KINDS[kind]}
         unknown = set(arguments) - set(defaults)
         if unknown:
-            raise ValueError(f'{kind} has no argument {min(unknown)!r}')
+            raise ValueError(
+                f'{kind} has no argument {min(map(str, unknown))!r}'
+            )
         self.active[kind] = {
             name: _typed(name, default, arguments.get(name, default))
             for name, default in defaults.items()
@@ -111,7 +114,9 @@ class Faults:
 def _typed(name: str, default: Any, value: Any) -> Any:
     try:
         converted = type(default)(value)
-    except (TypeError, ValueError) as exc:
+        if isinstance(converted, float) and not math.isfinite(converted):
+            raise ValueError(converted)
+    except (OverflowError, TypeError, ValueError) as exc:
         raise ValueError(f'{name}: {value!r} is not valid') from exc
     if name == 'errno' and not isinstance(
         getattr(errno, str(converted), None), int

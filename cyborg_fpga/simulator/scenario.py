@@ -54,13 +54,13 @@ import yaml
 
 from cyborg_fpga.simulator import families
 from cyborg_fpga.simulator import faults
+from cyborg_fpga.simulator import members
 
-_ADDRESS = re.compile('([0-9a-f]{4}|f{8}):[0-9a-f]{2}:[0-9a-f]{2}[.][0-7]')
-_HEX4 = re.compile('[0-9a-f]{4}')
-_HEX16 = re.compile('[0-9a-f]{16}')
-_HEX32 = re.compile('[0-9a-f]{32}')
 _NAME = re.compile('[a-z0-9]([a-z0-9.-]{0,62}[a-z0-9-])?')
 _COUNT_LIMIT = 10_000
+#: Kinds of cards that can have VFs, and of those with two functions.
+_WITH_VFS = ('dfl', 'pci')
+_OF_TWO = ('aws', 'xrt')
 #: From one card of a ``count`` to the next: its bridge is on the bus before.
 _BUSES = 2
 #: Several times as fast where it is.
@@ -135,8 +135,11 @@ class Card:
     @property
     def user_address(self) -> str | None:
         """The user function's, where management has one of its own."""
-        if self.user_device is None:
-            return None
+        return None if self.user_device is None else self.next_address
+
+    @property
+    def next_address(self) -> str:
+        """Of the function after its first, where its kind has two."""
         slot, _, function = self.address.partition('.')
         return f'{slot}.{int(function) + 1}'
 
@@ -181,7 +184,7 @@ class Scenario:
 
 def is_address(text: str) -> bool:
     """Whether *text* is the address of a function that a bus can have."""
-    return bool(_ADDRESS.fullmatch(text))
+    return bool(members.ADDRESS.fullmatch(text))
 
 
 def load(path: pathlib.Path) -> list[Scenario]:
@@ -276,6 +279,8 @@ def _alike(where: str, entry: Any) -> list[Card]:
     for n in range(1, count):
         address = f'{domain}:{int(bus, 16) + _BUSES * n:02x}:{rest}'
         found.append(dataclasses.replace(card, address=address))
+    for card in found:
+        _check_guest(where, card)
     return found
 
 
@@ -292,83 +297,72 @@ def _card(where: str, item: Any) -> Card:
     if unknown:
         raise ScenarioError(f'{where}: unknown member {min(unknown)!r}')
     family = item.get('family', Card.__dataclass_fields__['family'].default)
-    if family not in families.FAMILIES:
+    if not isinstance(family, str) or family not in families.FAMILIES:
         known = ', '.join(sorted(families.FAMILIES))
         raise ScenarioError(f'{where}.family: must be one of {known}')
     defaults = {**families.FAMILIES[family], **families.speed(family)}
     del defaults['kind']
-    members = {**defaults, **item}
-    for name, value in members.items():
-        if not _good(name, value):
+    found = {**defaults, **item}
+    for name, value in found.items():
+        if not members.good(name, value):
             raise ScenarioError(f'{where}.{name}: {value!r} is not valid')
-    if 'address' not in members:
+    if 'address' not in found:
         raise ScenarioError(f'{where}.address: is missing')
-    card = Card(**members)
-    if (card.region_id is None) != (defaults['region_id'] is None):
-        raise ScenarioError(f'{where}.region_id: is not for this family')
+    card = Card(**found)
+    for name in ('region_id', 'user_device'):
+        if (getattr(card, name) is None) != (defaults.get(name) is None):
+            value = getattr(card, name)
+            raise ScenarioError(
+                f'{where}.{name}: {value!r} is not for this family'
+            )
+    _check_kind(where, card)
     _check_functions(where, card)
+    _check_faults(where, card)
+    return card
+
+
+def _check_faults(where: str, card: Card) -> None:
     for kind, arguments in card.faults.items():
         try:
             faults.Faults({}, card.kind).set(kind, arguments or {})
         except (TypeError, ValueError) as exc:
             raise ScenarioError(f'{where}.faults: {exc}') from exc
-    return card
 
 
-def _check_functions(where: str, card: Card) -> None:
+def _check_kind(where: str, card: Card) -> None:
     for name, wrong in {
         'ofs': card.kind != 'dfl' or card.address[-2:] != '.0',
         'old_names': card.kind != 'dfl' or card.ofs,
+        'ports': card.kind != 'dfl' and card.ports > 1,
+        'vfs': card.kind not in _WITH_VFS,
+        'total_vfs': card.kind not in _WITH_VFS,
     }.items():
         if getattr(card, name) and wrong:
             raise ScenarioError(f'{where}.{name}: not for such a card')
+    if card.kind == 'aws' and not members.SHELL.fullmatch(card.platform):
+        raise ScenarioError(
+            f'{where}.platform: {card.platform!r} is not 8 hex digits'
+        )
+
+
+def _check_functions(where: str, card: Card) -> None:
+    if card.kind in _OF_TWO and not is_address(card.next_address):
+        raise ScenarioError(
+            f'{where}.address: such a card has a function after it'
+        )
     if card.vfs and card.vfs < card.ports:
         raise ScenarioError(f'{where}.vfs: fewer than ports')
     if not all(map(is_address, card.vf_addresses)):
         raise ScenarioError(f'{where}.vfs: end beyond the last PCI bus')
 
 
-_TEXTS: Mapping[str, re.Pattern[str]] = {
-    'address': _ADDRESS,
-    'family': re.compile('.*'),
-    'vendor': _HEX4,
-    'device': _HEX4,
-    'subsystem_device': _HEX4,
-    'vf_device': _HEX4,
-    'user_device': _HEX4,
-    'platform': re.compile('[A-Za-z0-9_.:-]{0,63}'),
-    'serial': _HEX16,
-    'region_id': _HEX32,
-    'function_id': _HEX32,
-    'idcode': re.compile('[0-9a-f]{8}'),
-}
-_RANGES: Mapping[str, tuple[float, float]] = {
-    'numa_node': (-1, 1023),
-    'ports': (1, 4),
-    'vfs': (0, 64),
-    'total_vfs': (0, 64),
-    'vf_offset': (1, 4096),
-    'vf_stride': (1, 256),
-    'program_fixed': (0, 3600),
-    'program_rate': (1, 1e12),
-    'memory': (16, 1 << 30),
-}
-_SWITCHES = ('management', 'ofs', 'old_names')
-_FRACTIONS = ('program_fixed', 'program_rate')
-
-
-def _good(name: str, value: Any) -> bool:
-    if value is None:
-        return name in ('serial', 'region_id', 'function_id', 'user_device')
-    if name in _SWITCHES:
-        return isinstance(value, bool)
-    if name == 'faults':
-        return isinstance(value, dict)
-    if name in _TEXTS:
-        return isinstance(value, str) and bool(_TEXTS[name].fullmatch(value))
-    kinds = (int, float) if name in _FRACTIONS else (int,)
-    low, high = _RANGES[name]
-    return type(value) in kinds and low <= value <= high
+def _check_guest(where: str, card: Card) -> None:
+    function = str((card.faults.get('guest') or {}).get('function', ''))
+    if function and function not in card.guest_addresses:
+        raise ScenarioError(
+            f'{where}.faults.guest: no guest can have {function} of '
+            f'card {card.address}'
+        )
 
 
 def _distinct(cards: tuple[Card, ...]) -> None:
@@ -382,11 +376,12 @@ def _distinct(cards: tuple[Card, ...]) -> None:
             )
         if int(bus, 16) == 0:
             raise ScenarioError(f'{card.address}: bus 00 has the bridges')
-        for address in {
-            card.address,
-            *card.guest_addresses,
+        beside = [card.next_address] if card.kind == 'aws' else []
+        for address in [
+            *{card.address, *card.guest_addresses},
             *card.other_pfs,
-        }:
+            *beside,
+        ]:
             if address in seen:
                 raise ScenarioError(f'{address}: two functions have it')
             seen.add(address)

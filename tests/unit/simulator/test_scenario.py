@@ -94,6 +94,19 @@ class TestScenario(base.BaseTestCase):
             ('region_id', self._card('region_id: 69528DB6')),
             ('program_rate', self._card('program_rate: 0')),
             ('program_fixed', self._card('program_fixed: .nan')),
+            *self._not_of_its_family(),
+            (r'cards\[0\].address', self._at('0000:3b:20.0', 'PAC_A10')),
+            (r'cards\[0\].address', self._at('0000:3b:3f.0', 'PAC_A10')),
+            (r'cards\[0\].address', self._at('ffffffff:ff:3f.7', 'ZYNQMP')),
+            (
+                '0000:3b:00.1: two functions',
+                "cards: [{address: '0000:3b:00.0', family: F2}, "
+                "{address: '0000:3b:00.1', family: F2}]",
+            ),
+            (
+                '0000:3b:00.2: two',
+                self._card('ofs: true, vfs: 2, vf_offset: 2'),
+            ),
             ('bus 00', "cards: [{address: '0000:00:01.0'}]"),
             ('beyond', "cards: [{address: '0000:ff:1f.0', vfs: 9}]"),
         ):
@@ -101,6 +114,63 @@ class TestScenario(base.BaseTestCase):
                 scenario.ScenarioError, scenario.parse, text
             )
             self.assertRegex(str(exc), words)
+
+    def _not_of_its_family(self):
+        """Members that cards have, but not such a card."""
+        for family in ('U250', 'F2'):
+            for member in ('vfs: 2', 'total_vfs: 2', 'ports: 2'):
+                text = self._card(f'family: {family}, {member}')
+                yield rf'cards\[0\].{member[:-3]}: not for', text
+            # Its other function would be the eighth.
+            for address in ('0000:3b:00.7', '0000:3b:1f.7'):
+                yield 'address: such a card', self._at(address, family)
+        for family in ('[U250]', '{a: 1}', '1', 'null'):
+            yield (
+                r'cards\[0\].family: must be one of',
+                self._card(f'family: {family}'),
+            )
+        for version in ("''", 'zz', "'1021241'", "'0x102124'"):
+            text = self._card(f'family: F2, platform: {version}')
+            yield r'cards\[0\].platform: .* 8 hex digits', text
+        for member in (
+            'family: U250, user_device: null',
+            "user_device: '1a2b'",
+        ):
+            yield r'cards\[0\].user_device: .* family', self._card(member)
+
+    def test_faults_that_no_card_can_have_are_named_with_their_place(self):
+        for words, text in (
+            (
+                '.guest: no guest can have nonsense',
+                '{guest: {function: nonsense}}',
+            ),
+            ('.guest: no guest can have None', '{guest: {function: null}}'),
+            ('.guest: .* 0000:3b:00.1', "{guest: {function: '0000:3b:00.1'}}"),
+            (': seconds: nan', '{slow: {seconds: .nan}}'),
+            (': seconds: inf', '{slow: {seconds: .inf}}'),
+            (': percent: -inf', '{fail: {percent: -.inf}}'),
+            (': percent: nan', '{drop: {percent: .nan}}'),
+            (': times: inf', '{hang: {times: .inf}}'),
+            (': times: nan', '{hang: {times: .nan}}'),
+        ):
+            exc = self.assertRaises(
+                scenario.ScenarioError,
+                scenario.parse,
+                self._card(f'faults: {text}'),
+            )
+            self.assertRegex(str(exc), rf'^cards\[0\]\.faults{words}')
+
+    def test_a_guest_of_one_card_is_none_of_those_like_it(self):
+        told = "faults: {guest: {function: '0000:3b:00.0'}}"
+        self.assertEqual(1, len(scenario.parse(self._card(told)).cards))
+        exc = self.assertRaises(
+            scenario.ScenarioError,
+            scenario.parse,
+            self._card(f'count: 2, {told}'),
+        )
+        self.assertIn('0000:3b:00.0 of card 0000:3d:00.0', str(exc))
+        free = scenario.parse(self._card('count: 2, faults: {guest: {}}'))
+        self.assertEqual(2, len(free.cards))
 
     def test_cards_that_are_alike_are_two_buses_apart(self):
         found = self._parse("{address: '0000:3b:00.0', count: 3, vfs: 1}")
@@ -150,6 +220,9 @@ class TestScenario(base.BaseTestCase):
             pathlib.Path('/nonexistent.yaml'),
         )
         self.assertIn('/nonexistent.yaml', str(exc))
+
+    def _at(self, address, family):
+        return f"cards: [{{address: '{address}', family: {family}}}]"
 
     def _card(self, members):
         return f"cards: [{{address: '0000:3b:00.0', {members}}}]"
