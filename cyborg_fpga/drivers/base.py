@@ -164,3 +164,19 @@ class Driver(abc.ABC):
                 cause=model.Cause.DEVICE_BUSY,
                 detail=f'in use: {"; ".join(map(str, found))}',
             )
+
+    @staticmethod
+    def refuse_removal(
+        deployable: str, leaving: Sequence[model.PciAddress]
+    ) -> None:
+        """Go on only where no virtual function is on its way out.
+
+        :raises errors.DeviceFailed: ``device_busy``, naming them.
+        """
+        if leaving:
+            raise errors.DeviceFailed(
+                deployable=deployable,
+                cause=model.Cause.DEVICE_BUSY,
+                detail=f'{pci_function.REMOVAL}: '
+                f'{", ".join(map(str, leaving))}',
+            )

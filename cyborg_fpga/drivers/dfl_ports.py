@@ -27,7 +27,7 @@ _DRIVERS = 'bus/pci/drivers'
 
 def settled(fs: sysfs.Sysfs, card: dfl_tree.Card, number: int) -> bool:
     """Whether *card* has *number* VFs and everything its driver."""
-    if len(card.vfs) != number or card.has_bare_port():
+    if card.leaving or len(card.vfs) != number or card.has_bare_port():
         return False
     if not all(pci_function.Function(fs, vf).driver() for vf in card.vfs):
         return False
@@ -51,7 +51,8 @@ class Ports:
         :raises OSError: It did not work; what could be undone is undone.
         """
         card = self._card()
-        if number and len(card.vfs) == number and not card.has_bare_port():
+        whole = not card.leaving and not card.has_bare_port()
+        if number and len(card.vfs) == number and whole:
             self._bind_vfs()
             return
         self._remove_vfs()
@@ -72,8 +73,8 @@ class Ports:
         self._bind_vfs()
 
     def _remove_vfs(self) -> None:
-        # Also where there is no VF to be seen: while a removal waits for a
-        # guest the links are gone already, and this waits, too.
+        # Also where there is no VF to be seen: one that is leaving may not be
+        # found, and this waits for it.
         path = f'{self._function.path}/sriov_numvfs'
         if self._fs.exists(path):
             self._fs.write(path, '0')

@@ -253,11 +253,12 @@ class Card:
 
     def users_nodes(self, port: int) -> list[str]:
         """Device nodes by which *port* can be in use."""
-        functions = [self.address]
+        # Nothing is done to any port while a VF is on its way out.
+        functions = [self.address, *self.leaving]
         functions += [vf for vf, n in self._vf_ports.items() if n == port]
         nodes = [
             node
-            for address in functions
+            for address in dict.fromkeys(functions)
             for node in pci_function.Function(self._fs, address).vfio_nodes()
         ]
         return nodes + self.port_nodes(port)
@@ -293,16 +294,25 @@ class Card:
             for path in self._dfl_ports(self.address)
         )
 
-    @functools.cached_property
+    @property
     def vfs(self) -> list[model.PciAddress]:
+        return list(self._vfs.numbered.values())
+
+    @property
+    def leaving(self) -> list[model.PciAddress]:
+        """Those of its VFs whose removal has begun."""
+        return self._vfs.leaving
+
+    @functools.cached_property
+    def _vfs(self) -> pci_function.VFs:
         return self.function.vfs()
 
     @functools.cached_property
     def _vf_ports(self) -> dict[model.PciAddress, int]:
-        """Port of each VF: what it says itself, else by order."""
+        """Port of each VF: what it says itself, else by number."""
         released = self._released or self.ports()
         found = {}
-        for position, vf in enumerate(self.vfs):
+        for position, vf in self._vfs.numbered.items():
             if not released:
                 break
             likely = released[min(position, len(released) - 1)]

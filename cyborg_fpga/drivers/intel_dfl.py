@@ -96,6 +96,7 @@ class IntelDFLDriver(base.Driver):
     ) -> None:
         said = formats.parse(image, only=header.Format.GBS)
         card, port = self._find(device, deployable)
+        self.refuse_removal(deployable, card.leaving)
         try:
             region = card.region_id(port)
         except OSError as exc:
@@ -205,6 +206,8 @@ class IntelDFLDriver(base.Driver):
         plain = self._plain(function, family)
         return dataclasses.replace(
             plain,
+            health=model.Health.SUSPECT if card.leaving else model.Health.OK,
+            health_reason=pci_function.REMOVAL if card.leaving else '',
             attributes={
                 **plain.attributes,
                 **card.attributes(),
@@ -320,6 +323,7 @@ class IntelDFLDriver(base.Driver):
 
     def _reset(self, device: model.PciAddress, deployable: str) -> None:
         card, port = self._find(device, deployable)
+        self.refuse_removal(deployable, card.leaving)
         nodes = card.port_nodes(port)
         if not nodes:
             raise errors.DeviceFailed(

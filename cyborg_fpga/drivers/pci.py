@@ -20,6 +20,11 @@ from cyborg_fpga.drivers import pci_function
 
 LOG = logging.getLogger(__name__)
 
+_CAUSES = {
+    errno.EBUSY: model.Cause.DEVICE_BUSY,
+    errno.ETIMEDOUT: model.Cause.TIMEOUT,
+}
+
 _Known = tuple[pci_function.Function, families.Family]
 
 
@@ -78,6 +83,8 @@ class PciDriver(base.Driver):
                 detail=f'such a card cannot be wiped at level {level}',
             )
         try:
+            owner = pci_function.Function(self._fs, function.physical())
+            self.refuse_removal(deployable, owner.vfs().leaving)
             self._fs.write(f'{function.path}/reset', '1')
         except OSError as exc:
             gone = exc.errno in (errno.ENODEV, errno.ENXIO)
@@ -98,13 +105,14 @@ class PciDriver(base.Driver):
         return self._fs.opened_by(function.vfio_nodes())
 
     def has_vfs(self, device: model.PciAddress, number: int) -> bool:
-        return len(pci_function.Function(self._fs, device).vfs()) == number
+        vfs = pci_function.Function(self._fs, device).vfs()
+        return not vfs.leaving and len(vfs.numbered) == number
 
     def set_vfs(self, device: model.PciAddress, number: int) -> None:
-        card = pci_function.Function(self._fs, device)
-        vfs = card.vfs()
-        if len(vfs) == number:
+        if self.has_vfs(device, number):
             return
+        card = pci_function.Function(self._fs, device)
+        vfs = card.vfs().numbered.values()
         functions = [card, *(pci_function.Function(self._fs, a) for a in vfs)]
         nodes = [node for f in functions for node in f.vfio_nodes()]
         self.refuse_users(device, self._fs.opened_by(nodes))
@@ -116,11 +124,7 @@ class PciDriver(base.Driver):
         except OSError as exc:
             raise errors.DeviceFailed(
                 deployable=str(device),
-                cause=(
-                    model.Cause.TIMEOUT
-                    if exc.errno == errno.ETIMEDOUT
-                    else model.Cause.DEVICE_ERROR
-                ),
+                cause=_CAUSES.get(exc.errno or 0, model.Cause.DEVICE_ERROR),
                 detail=f'{number} virtual functions: {exc.strerror or exc}',
             ) from exc
 
@@ -142,12 +146,7 @@ class PciDriver(base.Driver):
 
     def _report(self, known: list[_Known]) -> model.DeviceReport:
         first, family = known[0]
-        handles: list[tuple[model.PciAddress, model.HandleKind]] = []
-        for function, _ in known:
-            vfs = function.vfs()
-            handles += [(vf, model.HandleKind.VF) for vf in vfs]
-            if not vfs:
-                handles.append((function.address, model.HandleKind.PF))
+        handles, leaving = _handles(known)
         return model.DeviceReport(
             driver=self.name,
             pci_address=first.address,
@@ -158,6 +157,8 @@ class PciDriver(base.Driver):
             model=family.model,
             serial=first.serial(),
             numa_node=first.numa_node(),
+            health=model.Health.SUSPECT if leaving else model.Health.OK,
+            health_reason=pci_function.REMOVAL if leaving else '',
             attributes={
                 **pci_function.physical_functions(self._fs, first.address),
                 **pci_function.iommu_groups(
@@ -203,6 +204,20 @@ class PciDriver(base.Driver):
             cause=model.Cause.DEVICE_GONE,
             detail=f'card {device} has no such function; is it gone?',
         )
+
+
+def _handles(
+    known: list[_Known],
+) -> tuple[list[tuple[model.PciAddress, model.HandleKind]], bool]:
+    """What is handed out, and whether VFs are on their way out."""
+    handles, leaving = [], False
+    for function, _ in known:
+        vfs = function.vfs()
+        leaving = leaving or bool(vfs.leaving)
+        handles += [(vf, model.HandleKind.VF) for vf in vfs.numbered.values()]
+        if not vfs.numbered:
+            handles.append((function.address, model.HandleKind.PF))
+    return handles, leaving
 
 
 def _slot(address: model.PciAddress) -> tuple[str, str, str]:

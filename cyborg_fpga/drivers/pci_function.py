@@ -1,7 +1,9 @@
 """What sysfs says of one PCI function, whoever's card it is on."""
 
+import contextlib
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from oslo_log import log as logging
 
@@ -12,6 +14,8 @@ from cyborg_fpga.drivers import sysfs
 LOG = logging.getLogger(__name__)
 
 DEVICES = 'bus/pci/devices'
+#: Why a card of which :attr:`VFs.leaving` names any is suspect.
+REMOVAL = 'its virtual functions are being removed'
 
 #: Attribute of a card: addresses with blanks between them.
 PHYSICAL = 'physical_functions'
@@ -61,12 +65,21 @@ def physical_functions(
     """
     slot = str(address).partition('.')[0]
     paths = fs.glob(f'{DEVICES}/{slot}.*')
-    names = [
-        path.rpartition('/')[2]
-        for path in paths
-        if not fs.exists(f'{path}/physfn')
-    ]
+    beside = filter(None, (parsed(path.rpartition('/')[2]) for path in paths))
+    names = [str(each) for each in beside if not Function(fs, each).is_vf()]
     return {PHYSICAL: ' '.join(names)} if names else {}
+
+
+class VFs(NamedTuple):
+    """The virtual functions of one function.
+
+    :ivar numbered: All that there are, by number and in its order.
+    :ivar leaving: Those among them whose removal has begun. A guest that has
+        one keeps it from ending.
+    """
+
+    numbered: dict[int, model.PciAddress]
+    leaving: list[model.PciAddress]
 
 
 class Function:
@@ -117,14 +130,68 @@ class Function:
             offset = head >> 20
         return None
 
-    def vfs(self) -> list[model.PciAddress]:
-        """Its virtual functions in the order of their numbers."""
-        links = self._fs.glob(f'{self.path}/virtfn*')
-        targets = (
-            parsed(self._fs.readlink(link).rpartition('/')[2])
-            for link in sorted(links, key=_number)
+    def vfs(self) -> VFs:
+        """Its virtual functions, linked or not.
+
+        The kernel takes the links between both away before it waits for
+        whoever has one.
+        """
+        # The bus first: what is made meanwhile is not taken for leaving.
+        present = self._vfs_on_bus()
+        linked = {}
+        for link in self._fs.glob(f'{self.path}/virtfn*'):
+            # A removal may take it away between the two.
+            with contextlib.suppress(OSError):
+                target = parsed(self._fs.readlink(link).rpartition('/')[2])
+                if target is not None:
+                    linked[_number(link)] = target
+        leaving = {
+            number: address
+            for number, address in present.items()
+            if number not in linked and self._makes(address)
+        }
+        return VFs(
+            dict(sorted({**linked, **leaving}.items())),
+            sorted(leaving.values()),
         )
-        return [target for target in targets if target is not None]
+
+    def _vfs_on_bus(self) -> dict[int, model.PciAddress]:
+        """What is where its virtual functions would be."""
+        try:
+            total, offset, stride = (
+                int(self._fs.read(f'{self.path}/sriov_{name}'))
+                for name in ('totalvfs', 'offset', 'stride')
+            )
+            present = set(self._fs.listdir(DEVICES))
+        except (OSError, ValueError):
+            return {}
+        own = self.address
+        first = int(own.bus, 16) << 8 | int(own.device, 16) << 3
+        first += int(own.function) + offset
+        found = {}
+        # Without VFs a card may say 0 of both; with one, of the stride.
+        for number in range(total if stride else 1) if offset else ():
+            at = first + number * stride
+            name = f'{own.domain}:{at >> 8:02x}:{at >> 3 & 31:02x}.{at & 7}'
+            if name in present:
+                found[number] = model.PciAddress.parse(name)
+        return found
+
+    def _makes(self, address: model.PciAddress) -> bool:
+        """Whether *address*, which is in its range, is a VF of its kind."""
+        other = Function(self._fs, address)
+        try:
+            kind = int(self.id('sriov_vf_device'), 16)
+            alike = int(other.id('device'), 16) == kind
+            # Another card may have ids that are the same for both kinds.
+            physical = self._fs.exists(f'{other.path}/sriov_totalvfs')
+            return (
+                alike
+                and not physical
+                and other.id('vendor') == self.id('vendor')
+            )
+        except (OSError, ValueError):
+            return False
 
     def driver(self) -> str | None:
         """The kernel's driver that has it; None: none has."""
@@ -150,18 +217,33 @@ class Function:
         )
 
     def is_vf(self) -> bool:
-        return self._fs.exists(f'{self.path}/physfn')
+        return (
+            self._fs.exists(f'{self.path}/physfn') or self._left() is not None
+        )
 
     def physical(self) -> model.PciAddress:
         """The physical function that it is or belongs to.
 
         :raises OSError: There is no such function.
         """
-        if not self.is_vf():
+        if not self._fs.exists(f'{self.path}/physfn'):
             self.id('vendor')
-            return self.address
+            return self._left() or self.address
         link = self._fs.readlink(f'{self.path}/physfn')
         return model.PciAddress.parse(link.rpartition('/')[2])
+
+    def _left(self) -> model.PciAddress | None:
+        """The function of which this is leaving, if it is."""
+        if self._fs.exists(f'{self.path}/sriov_totalvfs'):
+            return None
+        for path in self._fs.glob(f'{DEVICES}/*/sriov_totalvfs'):
+            owner = parsed(path.split('/')[-2])
+            if (
+                owner
+                and self.address in Function(self._fs, owner).vfs().leaving
+            ):
+                return owner
+        return None
 
     def text(self, attribute: str) -> str | None:
         """An attribute; None while it cannot be read."""

@@ -44,6 +44,8 @@ class PciTree(tree.CardTree):
         if not layout.linked or not layout.vf_ports:
             for link in self._pci(self._card.address).glob('virtfn*'):
                 link.unlink()
+            for function in before:
+                (self._pci(function) / 'physfn').unlink(missing_ok=True)
         for function, driver in before.items():
             if after.get(function) != driver:
                 self._unbound(function, driver)
@@ -153,8 +155,8 @@ class PciTree(tree.CardTree):
         vfs = card.vf_addresses_of(len(layout.vf_ports))
         for number, function in enumerate(vfs):
             vf = self._pci(function)
-            self._link(vf / 'physfn', pf)
             if layout.linked:
+                self._link(vf / 'physfn', pf)
                 self._link(pf / f'virtfn{number}', vf)
 
     def _write_wellbeing(self) -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import time
 
 from oslotest import base
 
@@ -19,6 +20,8 @@ PLAIN = model.PciAddress.parse('0000:86:00.0')
 A10 = '69528db6eb31577a8c3668f9faa081f6'
 FUNCTION = 'd8424dc4a4a3c413f89e433683f9040b'
 QUICK = 'program_fixed: 0, program_rate: 1000000000'
+SUSPECT = model.Health.SUSPECT, 'its virtual functions are being removed'
+WELL = model.Health.OK, ''
 SITE = """
 families:
   - {driver: pci, vendor: altera, name: X1, ids: ['1172/e001'], vf: 'e002'}
@@ -76,6 +79,42 @@ class VfTest(base.BaseTestCase):
         )
         self.assertEqual(cause, exc.kwargs['cause'], exc)
         self.assertIn(words, exc.kwargs['detail'])
+
+    def remove_vfs_under(self, guest, card=CARD):
+        """Begin what does not end before *guest* loses its function."""
+        self.simulator.fault(str(card), 'guest', function=guest)
+        path = f'bus/pci/devices/{card}'
+        self.fs.patience = 0.1
+        self.addCleanup(setattr, self.fs, 'patience', 60)
+        exc = self.assertRaises(
+            OSError, self.fs.write, f'{path}/sriov_numvfs', '0'
+        )
+        self.assertEqual(errno.ETIMEDOUT, exc.errno)
+        self.until(
+            lambda: (
+                not self.fs.glob(f'{path}/virtfn*')
+                and not self.fs.exists(f'bus/pci/devices/{guest}/physfn')
+            )
+        )
+
+    def until(self, condition):
+        end = time.monotonic() + 60
+        while not condition():
+            self.assertLess(time.monotonic(), end, 'waited in vain')
+            time.sleep(0.01)
+
+    def health(self, card=CARD):
+        (found,) = [
+            (report.health, report.health_reason)
+            for report in self.driver.discover()
+            if report.pci_address == card
+        ]
+        return found
+
+    def busy(self, call, *args):
+        exc = self.assertRaises(errors.DeviceFailed, call, *args)
+        self.assertEqual(model.Cause.DEVICE_BUSY, exc.kwargs['cause'], exc)
+        self.assertIn('being removed', exc.kwargs['detail'])
 
 
 class TestDfl(VfTest):
@@ -196,6 +235,49 @@ class TestDfl(VfTest):
         self.simulator.clear(str(CARD))
         self.driver.discover()
 
+    def test_ports_stay_with_their_vfs_until_the_removal_has_ended(self):
+        self.driver.set_vfs(CARD, 2)
+        before = self.regions()
+        self.remove_vfs_under('0000:3b:10.2')
+        self.assertEqual(before, self.regions())
+        self.assertEqual(SUSPECT, self.health())
+        for number in (0, 2):
+            self.assertFalse(self.driver.has_vfs(CARD, number))
+            self.refused(
+                model.Cause.DEVICE_BUSY, f'process {os.getpid()}', number
+            )
+        self.simulator.clear(str(CARD))
+        self.until(lambda: self.health() == WELL)
+        self.assertEqual({'port0': [str(CARD)]}, self.regions())
+
+    def test_the_guest_of_a_leaving_vf_uses_every_port(self):
+        self.driver.set_vfs(CARD, 2)
+        self.remove_vfs_under('0000:3b:10.2')
+        for port in (0, 1):
+            (user,) = self.driver.users(CARD, f'{CARD}/port{port}')
+            self.assertIn('vfio/', user.node)
+
+    def test_nothing_is_loaded_or_reset_while_vfs_are_leaving(self):
+        self.driver.set_vfs(CARD, 2)
+        self.remove_vfs_under('0000:3b:10.2')
+        image = self.host.directory / 'image'
+        image.write_bytes(samples.sample_gbs(A10, FUNCTION))
+        region = f'{CARD}/port0'
+        self.busy(self.driver.program, CARD, region, image)
+        self.busy(self.driver.wipe, CARD, region, model.WipeLevel.RESET)
+
+    def test_a_vf_keeps_its_port_when_the_one_before_it_is_gone(self):
+        self.driver.set_vfs(CARD, 2)
+        self.simulator.fault(str(CARD), 'guest', function='0000:3b:10.2')
+        devices = self.host.directory / 'sys/bus/pci/devices'
+        (devices / f'{CARD}/virtfn0').unlink()
+        (devices / '0000:3b:10.0').unlink()
+        self.assertEqual({'port1': ['0000:3b:10.2']}, self.regions())
+        # The kernel is at this one now.
+        (devices / f'{CARD}/virtfn1').unlink()
+        self.assertEqual({'port1': ['0000:3b:10.2']}, self.regions())
+        self.assertEqual(SUSPECT, self.health())
+
 
 class TestOfs(VfTest):
     def test_vfs_do_not_take_the_port(self):
@@ -210,6 +292,21 @@ class TestOfs(VfTest):
         )
         self.driver.set_vfs(OFS, 0)
         self.assertEqual({}, self.regions(OFS))
+
+    def test_vfs_are_what_is_offered_while_they_leave(self):
+        self.driver.set_vfs(OFS, 3)
+        before = self.regions(OFS), self.physical_functions()
+        self.remove_vfs_under('0000:b1:00.6', OFS)
+        now = self.regions(OFS), self.physical_functions()
+        self.assertEqual(before, now)
+        self.assertEqual(SUSPECT, self.health(OFS))
+
+    def physical_functions(self):
+        return [
+            report.attributes['physical_functions']
+            for report in self.driver.discover()
+            if report.pci_address == OFS
+        ]
 
 
 class TestOldNames(TestDfl):
@@ -246,3 +343,41 @@ class TestPci(VfTest):
         self.simulator.fault(str(PLAIN), 'guest', function='0000:86:10.2')
         self.refused(model.Cause.DEVICE_BUSY, 'vfio/', 0, PLAIN)
         self.assertTrue(self.driver.has_vfs(PLAIN, 3))
+
+    def test_vfs_are_what_is_offered_until_their_removal_has_ended(self):
+        self.driver.set_vfs(PLAIN, 3)
+        before = self.regions(PLAIN)
+        self.remove_vfs_under('0000:86:10.2', PLAIN)
+        self.assertEqual(before, self.regions(PLAIN))
+        self.assertEqual(SUSPECT, self.health(PLAIN))
+        self.assertFalse(self.driver.has_vfs(PLAIN, 0))
+        self.assertFalse(self.driver.has_vfs(PLAIN, 3))
+        self.simulator.clear(str(PLAIN))
+        self.until(lambda: self.driver.has_vfs(PLAIN, 0))
+        self.assertEqual(WELL, self.health(PLAIN))
+
+    def test_a_leaving_vf_is_known_and_not_reset(self):
+        self.driver.set_vfs(PLAIN, 3)
+        self.remove_vfs_under('0000:86:10.2', PLAIN)
+        region = f'{PLAIN}/0000:86:10.2'
+        (user,) = self.driver.users(PLAIN, region)
+        self.assertIn('vfio/', user.node)
+        self.busy(self.driver.wipe, PLAIN, region, model.WipeLevel.RESET)
+
+    def test_a_leaving_vf_is_no_card_of_its_own(self):
+        self.driver.set_vfs(PLAIN, 3)
+        path = self.host.directory / 'families.yaml'
+        path.write_text(
+            SITE.replace("'1172/e001'", "'1172/e001', '1172/e002'")
+        )
+        self.driver = pci.PciDriver(self.fs, families.Table.read(path))
+        self.remove_vfs_under('0000:86:10.2', PLAIN)
+        cards = [report.pci_address for report in self.driver.discover()]
+        self.assertEqual([PLAIN], cards)
+
+    def test_a_removal_that_waits_is_not_asked_for_again(self):
+        self.driver.set_vfs(PLAIN, 3)
+        self.remove_vfs_under('0000:86:10.2', PLAIN)
+        # As where the kernel does not say who has it.
+        self.fs.opened_by = lambda nodes: []
+        self.refused(model.Cause.DEVICE_BUSY, 'earlier', 0, PLAIN)
