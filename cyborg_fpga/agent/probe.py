@@ -6,6 +6,7 @@ changes nothing: :class:`ReadOnly` refuses what could.
 
 import dataclasses
 import errno
+import functools
 import importlib.metadata
 import os
 import pathlib
@@ -162,7 +163,7 @@ def _drivers(conf: cfg.ConfigOpts, fs: ReadOnly) -> dict[str, Any]:
         except errors.InvalidInput as exc:
             found[name] = {'error': exc.message}
             continue
-        found[name] = _in_time(lambda: _cards(driver, picked))  # noqa: B023
+        found[name] = _in_time(functools.partial(_cards, driver, picked))
     return found
 
 

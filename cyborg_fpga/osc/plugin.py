@@ -28,6 +28,7 @@ def build_option_parser(
     But ``--in`` is left to the command that has it. To argparse it would be
     short for the global ``--insecure``, which is looked for first.
     """
+    # argparse has no public way to exempt one word from abbreviation.
     abbreviated = parser._get_option_tuples
 
     def meant(word: str) -> list[Any]:

