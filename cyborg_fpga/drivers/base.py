@@ -180,3 +180,14 @@ class Driver(abc.ABC):
                 detail=f'{pci_function.REMOVAL}: '
                 f'{", ".join(map(str, leaving))}',
             )
+
+    def _listed_family(
+        self, function: pci_function.Function
+    ) -> families.Family | None:
+        """The listed family of a PCI function; OSError: no ids to be read."""
+        return self._families.find(
+            self.name,
+            function.id('vendor'),
+            function.id('device'),
+            function.subsystem(),
+        )

@@ -246,12 +246,7 @@ class IntelDFLDriver(base.Driver):
         """A card that is in a guest as a whole, which shows its ids alone."""
         function = pci_function.Function(self._fs, address)
         try:
-            family = self._families.find(
-                self.name,
-                function.id('vendor'),
-                function.id('device'),
-                function.subsystem(),
-            )
+            family = self._listed_family(function)
             if family is None or function.is_vf():
                 return None
             plain = self._plain(function, family)

@@ -131,12 +131,7 @@ class PciDriver(base.Driver):
     def _known(self, address: model.PciAddress) -> _Known | None:
         function = pci_function.Function(self._fs, address)
         try:
-            family = self._families.find(
-                self.name,
-                function.id('vendor'),
-                function.id('device'),
-                function.subsystem(),
-            )
+            family = self._listed_family(function)
         except OSError as exc:
             LOG.debug('%s: %s', address, exc)
             return None
