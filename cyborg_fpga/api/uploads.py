@@ -186,7 +186,7 @@ class Uploads:
                     break
             digest.update(beginning)
             if len(beginning) > size:
-                raise source.bad('it is longer than Glance says')
+                raise source.bad('it is longer than it was said to be')
             check = passing.Passing(beginning, size)
             for piece in pieces:
                 digest.update(piece)

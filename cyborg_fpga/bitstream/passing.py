@@ -41,8 +41,14 @@ class Passing:
                 self._watch.feed(beginning)
 
     def feed(self, piece: bytes) -> None:
-        """What comes behind the beginning, piece by piece."""
+        """What comes behind the beginning, piece by piece.
+
+        :raises errors.BadBitstream: It is more than there was to be: who
+            sends it may never end.
+        """
         self._left -= len(piece)
+        if self._left < 0:
+            raise source.bad('it is longer than it was said to be')
         if self._watch is not None:
             self._watch.feed(piece)
 

@@ -1,8 +1,8 @@
 """Glance as we use it: who may see an image, what changed, its bytes."""
 
 import contextlib
-import dataclasses
 import http
+import json
 import threading
 import uuid
 from collections.abc import Generator
@@ -19,66 +19,31 @@ from requests import models
 
 from cyborg_fpga import context
 from cyborg_fpga import errors
+from cyborg_fpga.clients import glance_image
 from cyborg_fpga.clients import session
 
 #: What makes an image a bitstream.
 TAG = 'FPGA'
+#: An image's record.
+Image = glance_image.Image
 
 _PAGE = 200
 _CHUNK = 1 << 20
+# Anybody may write megabytes of properties to an image, and have many images:
+# so much of an answer is read, the rest with fewer images at a time.
+_MAX_ANSWER = 32 << 20
+_FEWER = 8
 # Without it not even an administrator is told of other projects' community
 # images.
 _EVERYBODYS = {'visibility': 'all', 'member_status': 'all'}
 
-# What Glance itself says of an image; all the rest are properties.
-_CORE = frozenset(
-    {
-        'checksum',
-        'container_format',
-        'created_at',
-        'direct_url',
-        'disk_format',
-        'file',
-        'id',
-        'locations',
-        'min_disk',
-        'min_ram',
-        'name',
-        'os_hash_algo',
-        'os_hash_value',
-        'os_hidden',
-        'owner',
-        'protected',
-        'schema',
-        'self',
-        'size',
-        'status',
-        'stores',
-        'tags',
-        'updated_at',
-        'virtual_size',
-        'visibility',
-    }
-)
+_LIST = '/v2/images?'
+_NONSENSE = 'its answer makes no sense'
+_TOO_LARGE = 'the record of an image is too large to be read'
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Image:
-    """An image's record; times are as Glance writes them, in UTC."""
-
-    id: str
-    name: str
-    status: str
-    visibility: str
-    owner: str | None
-    tags: frozenset[str]
-    properties: Mapping[str, str]
-    size: int | None
-    checksum: str | None
-    os_hash_algo: str | None
-    os_hash_value: str | None
-    created_at: str
-    updated_at: str
+class _TooMuch(Exception):
+    """An answer of Glance is larger than it may be."""
 
 
 class Glance:
@@ -106,12 +71,15 @@ class Glance:
         :raises errors.NotFound: There is none, or not for whoever asks.
         """
         path = f'/v2/images/{_checked(image_uuid)}'
-        return _image(self._get(path, image_uuid, ctx))
+        try:
+            return self._image(self._get(path, image_uuid, ctx))
+        except _TooMuch as exc:
+            raise self._service.unavailable(_TOO_LARGE) from exc
 
     def newest_change(self) -> str | None:
         """When any image was changed last; None: there is none."""
-        for item in self._list(limit='1', sort='updated_at:desc'):
-            return item.updated_at
+        for page in self._pages(1, sort='updated_at:desc'):
+            return page[0].updated_at if page else None
         return None
 
     def changed_since(self, updated_at: str) -> Iterator[Image]:
@@ -122,11 +90,10 @@ class Glance:
 
         :param updated_at: As in ``Image.updated_at``.
         """
-        return self._list(
-            updated_at=f'gte:{updated_at}',
-            limit=str(_PAGE),
-            sort='updated_at:asc,id:asc',
-        )
+        for page in self._pages(
+            _PAGE, updated_at=f'gte:{updated_at}', sort='updated_at:asc,id:asc'
+        ):
+            yield from page
 
     def page(self, marker: str | None, limit: int) -> list[Image]:
         """Tagged images in the order of their ids, those behind *marker*.
@@ -134,15 +101,18 @@ class Glance:
         :returns: At most *limit*; fewer: there are no more.
         :raises errors.NotFound: There is no image *marker* any more.
         """
-        query = {'tag': TAG, 'limit': str(limit), 'sort': 'id:asc'}
-        if marker is not None:
-            query['marker'] = marker
-        path = f'/v2/images?{parse.urlencode({**_EVERYBODYS, **query})}'
+        after = {} if marker is None else {'marker': marker}
+        found: list[Image] = []
         try:
-            body = self._get(path, str(marker))
+            # Glance gives fewer than it is asked for where those are more
+            # than it is configured to give.
+            for page in self._pages(limit, tag=TAG, sort='id:asc', **after):
+                found += page
+                if len(found) >= limit:
+                    break
         except errors.InvalidInput as exc:
             raise errors.NotFound(kind='image', ident=marker) from exc
-        return [_image(item) for item in body['images']]
+        return found[:limit]
 
     def download(self, image_uuid: str) -> Generator[bytes, None, None]:
         """Stream an image's bytes, as the service; never whole in memory.
@@ -177,36 +147,28 @@ class Glance:
     def _opened(
         self, image_uuid: str, headers: Mapping[str, str] | None = None
     ) -> Iterator[models.Response]:
-        # images.data() would keep the connection of a download that is
-        # stopped early, and glanceclient spoils the header Range.
-        client = self._client().http_client
-        with self._translated(image_uuid):
-            response = adapter.Adapter.request(
-                client,
-                f'/v2/images/{_checked(image_uuid)}/file',
-                'GET',
-                headers=dict(headers or {}),
-                raise_exc=False,
-                stream=True,
-            )
-            with contextlib.closing(response):
-                if response.status_code == http.HTTPStatus.NO_CONTENT:
-                    raise errors.NotFound(
-                        kind='data of image', ident=image_uuid
-                    )
-                if not response.ok:
-                    raise glance_exc.from_response(response, response.content)
-                yield response
+        path = f'/v2/images/{_checked(image_uuid)}/file'
+        with self._asked(path, image_uuid, headers=headers) as response:
+            if response.status_code == http.HTTPStatus.NO_CONTENT:
+                raise errors.NotFound(kind='data of image', ident=image_uuid)
+            yield response
 
-    def _list(self, **query: str) -> Iterator[Image]:
-        path = f'/v2/images?{parse.urlencode({**_EVERYBODYS, **query})}'
-        while True:
-            body = self._get(path, 'list')
-            for item in body['images']:
-                yield _image(item)
-            if 'next' not in body:
-                return
-            path = body['next']
+    def _pages(self, limit: int, **query: str) -> Iterator[list[Image]]:
+        """A list as it comes, *limit* images at a time or fewer."""
+        path: str | None = _listing({**_EVERYBODYS, **query}, limit)
+        while path is not None:
+            try:
+                body = self._get(path, query.get('marker', 'list'))
+            except _TooMuch as exc:
+                if limit == 1:
+                    raise self._service.unavailable(_TOO_LARGE) from exc
+                limit = max(limit // _FEWER, 1)
+                path = _listing(_query(path), limit)
+                continue
+            items, path = body.get('images'), _next(body, path)
+            if not isinstance(items, list):
+                raise self._service.unavailable(_NONSENSE)
+            yield [self._image(item) for item in items]
 
     def _get(
         self,
@@ -214,13 +176,53 @@ class Glance:
         ident: str,
         ctx: context.RequestContext | None = None,
     ) -> dict[str, Any]:
-        with self._translated(ident):
-            # Not images.get() and images.list(): they ask for the schema
-            # first, once for every client, and a caller's client is new.
-            _, body = self._client(ctx).http_client.get(path)
+        with self._asked(path, ident, ctx) as response:
+            text = _bounded(response)
+        try:
+            body = json.loads(text)
+        except (ValueError, RecursionError):
+            body = None
         if not isinstance(body, dict):
             raise self._service.unavailable('its answer is not JSON')
         return body
+
+    def _image(self, item: Any) -> Image:
+        try:
+            return glance_image.read(item)
+        except (AttributeError, KeyError, TypeError, ValueError) as exc:
+            raise self._service.unavailable(_NONSENSE) from exc
+
+    @contextlib.contextmanager
+    def _asked(
+        self,
+        path: str,
+        ident: str,
+        ctx: context.RequestContext | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> Iterator[models.Response]:
+        """The answer to a GET, of which nothing is read yet."""
+        # Not by methods of glanceclient: they read whatever comes, spoil the
+        # header Range, keep the connection of a download that is stopped
+        # early, and ask for the schema first, once for every client, while a
+        # caller's client is new.
+        client = self._client(ctx).http_client
+        with self._translated(ident):
+            response = adapter.Adapter.request(
+                client,
+                path,
+                'GET',
+                headers=dict(headers or {}),
+                raise_exc=False,
+                stream=True,
+                # It would read all of it, too.
+                log=False,
+            )
+            with contextlib.closing(response):
+                if not response.ok:
+                    words = next(response.iter_content(_CHUNK), b'')
+                    raise glance_exc.from_response(response, words)
+                yield response
 
     def _client(self, ctx: context.RequestContext | None = None) -> Any:
         with self._lock:
@@ -278,23 +280,29 @@ def _checked(image_uuid: str) -> str:
         raise errors.NotFound(kind='image', ident=image_uuid) from exc
 
 
-def _image(item: Mapping[str, Any]) -> Image:
-    return Image(
-        id=item['id'],
-        name=item.get('name') or '',
-        status=item['status'],
-        visibility=item['visibility'],
-        owner=item.get('owner'),
-        tags=frozenset(item.get('tags', ())),
-        properties={
-            key: str(value)
-            for key, value in item.items()
-            if key not in _CORE and value is not None
-        },
-        size=item.get('size'),
-        checksum=item.get('checksum'),
-        os_hash_algo=item.get('os_hash_algo'),
-        os_hash_value=item.get('os_hash_value'),
-        created_at=item['created_at'],
-        updated_at=item['updated_at'],
-    )
+def _bounded(response: models.Response) -> bytes:
+    """An answer's body. :raises _TooMuch:"""
+    pieces, size = [], 0
+    for piece in response.iter_content(_CHUNK):
+        size += len(piece)
+        if size > _MAX_ANSWER:
+            raise _TooMuch
+        pieces.append(piece)
+    return b''.join(pieces)
+
+
+def _listing(query: Mapping[str, str], limit: int) -> str:
+    return f'{_LIST}{parse.urlencode({**query, "limit": str(limit)})}'
+
+
+def _query(path: str) -> dict[str, str]:
+    return dict(parse.parse_qsl(parse.urlsplit(path).query))
+
+
+def _next(body: Mapping[str, Any], path: str) -> str | None:
+    """Where the list goes on; None: it does not."""
+    following = body.get('next')
+    # To another place our token must not go.
+    if not isinstance(following, str) or not following.startswith(_LIST):
+        return None
+    return None if following == path else following

@@ -15,15 +15,8 @@ _MAX_WORD = 64
 def needs_header(image: glance.Image) -> bool:
     """The properties leave out what the file's header would say."""
     said = properties.Said(image.properties)
-    return is_whole(image) and not (
+    return not _unfit(image) and not (
         said.word('region_id') and said.word('function_id')
-    )
-
-
-def is_whole(image: glance.Image) -> bool:
-    """There is data, all of it, and Glance has hashed it."""
-    return image.status == 'active' and bool(
-        image.size and image.os_hash_value
     )
 
 
@@ -43,7 +36,7 @@ def read_image(
     :param fault: Why *header* could not be read.
     """
     said = properties.Said(image.properties)
-    reason = _not_whole(image) or said.fault(header, fault)
+    reason = _unfit(image) or said.fault(header, fault)
     told = {} if header is None else said.missing(header)
     return nouns.Bitstream(
         uuid=image.id,
@@ -71,13 +64,16 @@ def read_image(
     )
 
 
-def _not_whole(image: glance.Image) -> str:
+def _unfit(image: glance.Image) -> str:
+    """What is wrong whatever the properties say, in a sentence."""
     if glance.TAG not in image.tags:
         return f'it has no tag {glance.TAG}'
     if image.status != 'active':
         return f'its status is {image.status}'
     if not image.size:
         return 'it is empty'
+    if image.bloated:
+        return 'it has more properties than can be read'
     if not image.os_hash_value:
         return 'it has no os_hash_value: Glance has not hashed it'
     return ''

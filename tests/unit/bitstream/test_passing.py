@@ -80,6 +80,18 @@ class TestPassing(PassingCase):
         data = gbs.build(REGION, FUNCTION, bytes(50000))
         self.assertIn('it is cut off', self.refused(data, size=len(data) + 1))
 
+    def test_one_that_goes_on_behind_its_end_is_refused(self):
+        data = gbs.build(REGION, FUNCTION, bytes(_FIRST))
+        found = passing.Passing(data[:_FIRST], len(data))
+        sent = 0
+        with self.assertRaises(errors.BadBitstream) as caught:
+            while sent < 1 << 20:
+                found.feed(bytes(1000))
+                sent += 1000
+            found.end()
+        self.assertIn('longer than it was said', caught.exception.message)
+        self.assertLess(sent, len(data))
+
     def test_what_is_none_is_refused_by_its_beginning(self):
         exc = self.assertRaises(
             errors.BadBitstream, passing.Passing, b'x' * _FIRST, 1 << 30
