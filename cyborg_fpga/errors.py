@@ -4,6 +4,7 @@
     +-- InvalidInput                400
     |   +-- BadBitstream                 a file that is not what it says
     |   +-- DoesNotFit                   a good file for another region
+    |   +-- Untrusted                    a file that nobody trusted has signed
     +-- Forbidden                   403
     |   +-- OverQuota
     |   +-- ServiceTokenRequired         a user did what only Nova may do
@@ -76,6 +77,11 @@ class BadBitstream(InvalidInput):
 class DoesNotFit(InvalidInput):
     code = 'fpga.bitstream.does_not_fit'
     template = 'The bitstream does not fit: {reason}'
+
+
+class Untrusted(InvalidInput):
+    code = 'fpga.bitstream.untrusted'
+    template = 'The bitstream is not trusted: {reason}'
 
 
 class Forbidden(FPGAError):

@@ -214,6 +214,7 @@ class Cause(enum.StrEnum):
     IMAGE_UNAVAILABLE = 'image_unavailable'
     IMAGE_CORRUPT = 'image_corrupt'
     IMAGE_MISMATCH = 'image_mismatch'
+    IMAGE_UNTRUSTED = 'image_untrusted'
     DOES_NOT_FIT = 'does_not_fit'
     DEVICE_BUSY = 'device_busy'
     DEVICE_ERROR = 'device_error'
@@ -323,6 +324,7 @@ class Operation(Wire):
     :ivar seconds_left: Until the deadline, when it was sent to the agent.
     :ivar expected_function: What must be read back afterwards; None when
         only the file itself says it.
+    :ivar image_signature: Glance's properties of it; None: it has none.
     :ivar detail: The kernel's or tool's own words about a failure.
     """
 
@@ -343,6 +345,7 @@ class Operation(Wire):
     image_hash_value: str | None = None
     image_size: int | None = None
     image_private: bool = False
+    image_signature: Mapping[str, str] | None = None
     expected_function: str | None = None
     wipe_level: WipeLevel | None = None
     progress: int = 0

@@ -15,6 +15,7 @@ _GONE = (errno.ENODEV, errno.ENXIO, errno.ENOENT)
 _CAUSES: tuple[tuple[type[Exception], model.Cause], ...] = (
     (errors.BadBitstream, model.Cause.IMAGE_CORRUPT),
     (errors.DoesNotFit, model.Cause.DOES_NOT_FIT),
+    (errors.Untrusted, model.Cause.IMAGE_UNTRUSTED),
 )
 
 #: What a driver raises where a card cannot be read.

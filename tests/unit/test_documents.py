@@ -4,6 +4,7 @@ import configparser
 import pathlib
 import re
 
+from castellan import options as castellan_options
 from keystonemiddleware import opts as auth_token
 from oslotest import base
 
@@ -113,5 +114,6 @@ def _options():
     for group, options in (
         *conf.list_opts(),
         *auth_token.list_auth_token_opts(),
+        *castellan_options.list_opts(),
     ):
         yield getattr(group, 'name', group), options
