@@ -59,6 +59,7 @@ _OPTIONS = {
         'sysroot',
         'devroot',
         'firmware_path',
+        'tools_path',
         'simulator',
         'report_interval',
         'blank_bitstreams',

@@ -52,6 +52,7 @@ def _probe(conf: cfg.ConfigOpts, words: list[str]) -> int:
                 conf.agent.sysroot,
                 conf.agent.devroot,
                 firmware=conf.agent.firmware_path,
+                tools=conf.agent.tools_path,
             )
         found = probe.probe(conf, fs)
     except (cfg.Error, ValueError) as exc:
@@ -81,6 +82,7 @@ def filesystem(conf: cfg.ConfigOpts) -> sysfs.Sysfs:
             conf.agent.devroot,
             cache=conf.agent.cache_path,
             firmware=conf.agent.firmware_path,
+            tools=conf.agent.tools_path,
         )
     except daemon.FailedToDropPrivileges as exc:
         raise errors.ServiceUnavailable(

@@ -1,6 +1,7 @@
 """Options of the agent that runs on every host with FPGAs."""
 
 from oslo_config import cfg
+from oslo_config import types
 
 GROUP = cfg.OptGroup('agent', title='Per-host agent')
 
@@ -33,6 +34,16 @@ without cards.
 Where the kernel looks for firmware. Driver ``fpga_manager`` puts images there
 for the time of a load, in the directory ``cyborg-fpga``, and a record of the
 last one.
+""",
+    ),
+    cfg.ListOpt(
+        'tools_path',
+        default=[],
+        item_type=types.String(regex='^/[^:]*$'),
+        help="""
+Directories in which drivers ``xilinx_xrt`` and ``aws_f2`` look for the
+vendors' tools, and nowhere else. Empty: where the vendors install them,
+``/opt/xilinx/xrt/bin`` and the system's directories. They are run as root.
 """,
     ),
     cfg.StrOpt(

@@ -39,6 +39,7 @@ class _Roots(NamedTuple):
     devroot: str
     cache: str
     firmware: str
+    tools: tuple[str, ...]
 
 
 class _Request(NamedTuple):
@@ -115,10 +116,11 @@ class PrivilegedSysfs(sysfs.Sysfs):
         *,
         cache: str,
         firmware: str = '/lib/firmware',
+        tools: Sequence[str] = (),
     ) -> None:
-        super().__init__(sysroot, devroot, firmware=firmware)
+        super().__init__(sysroot, devroot, firmware=firmware, tools=tools)
         self._cache = pathlib.Path(cache)
-        _set_roots(sysroot, devroot, cache, firmware)
+        _set_roots(sysroot, devroot, cache, firmware, list(tools))
 
     def write(self, path: str, text: str) -> None:
         match = _ATTRIBUTE.fullmatch(path)
@@ -181,8 +183,10 @@ class PrivilegedSysfs(sysfs.Sysfs):
 
 
 @default.entrypoint
-def _set_roots(sysroot: str, devroot: str, cache: str, firmware: str) -> None:
-    wanted = _Roots(sysroot, devroot, cache, firmware)
+def _set_roots(
+    sysroot: str, devroot: str, cache: str, firmware: str, tools: list[str]
+) -> None:
+    wanted = _Roots(sysroot, devroot, cache, firmware, tuple(tools))
     if not _roots:
         _roots.append(wanted)
     elif _roots[0] != wanted:
@@ -275,7 +279,12 @@ def _fs() -> sysfs.Sysfs:
     if not _roots:
         raise _refused('a call before the roots are set')
     roots = _roots[0]
-    return sysfs.Sysfs(roots.sysroot, roots.devroot, firmware=roots.firmware)
+    return sysfs.Sysfs(
+        roots.sysroot,
+        roots.devroot,
+        firmware=roots.firmware,
+        tools=roots.tools,
+    )
 
 
 def _refused(what: str) -> PermissionError:

@@ -66,7 +66,8 @@ class Sysfs:
 
     Safe to share between threads: it keeps nothing open.
 
-    :param tools: Directories in which vendors' tools are looked for.
+    :param tools: Directories in which vendors' tools are looked for; empty:
+        :data:`TOOLS`.
     :ivar patience: Seconds to wait for an attribute that may block.
     """
 
@@ -78,9 +79,9 @@ class Sysfs:
         devroot: str = '/dev',
         *,
         firmware: str = '/lib/firmware',
-        tools: Sequence[str] = TOOLS,
+        tools: Sequence[str] = (),
     ) -> None:
-        self._tools = ':'.join(tools)
+        self._tools = ':'.join(tools or TOOLS)
         self._sysroot = sysroot
         self._devroot = devroot
         self._firmware = pathlib.Path(firmware) / _OURS
@@ -231,6 +232,8 @@ class Sysfs:
         path = self._tool(tool)
         if path is None:
             raise OSError(errno.ENOENT, f'{tool} is not installed')
+        # Some are scripts, which need the system's own programs.
+        programs = ':'.join((self._tools, *TOOLS))
         with tempfile.TemporaryDirectory() as folder:
             report = pathlib.Path(folder) / 'report'
             places = {IMAGE: str(image), REPORT: str(report)}
@@ -240,7 +243,7 @@ class Sysfs:
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
-                    env={'PATH': self._tools, 'LC_ALL': 'C'},
+                    env={'PATH': programs, 'LC_ALL': 'C'},
                     timeout=seconds,
                     check=False,
                 )

@@ -38,6 +38,7 @@ class TestPrivileged(base.BaseTestCase):
             str(root / 'dev'),
             cache=str(self.cache),
             firmware=str(root / 'firmware'),
+            tools=[str(root / 'tools')],
         )
 
     def test_a_listed_attribute_is_written(self):
@@ -235,6 +236,17 @@ class TestPrivileged(base.BaseTestCase):
             tool, *words = line.split()
             self.fs.run(tool, words, seconds=1)
         self.assertEqual(6, len(ran))
+
+    def test_tools_of_the_configured_place_are_run(self):
+        self.assertFalse(self.fs.has_tool('xbutil'))
+        (self.root / 'tools').mkdir()
+        tool = self.root / 'tools/xbutil'
+        tool.write_text('#!/bin/sh\necho "$@"\n')
+        tool.chmod(0o755)
+        self.assertTrue(self.fs.has_tool('xbutil'))
+        words = ('reset', '-d', '0000:3b:00.1')
+        ended = self.fs.run('xbutil', words, seconds=60)
+        self.assertEqual('reset -d 0000:3b:00.1\n', ended.output)
 
     def test_the_roots_are_set_once(self):
         self.assertRaises(

@@ -131,8 +131,7 @@ class TestTools(base.BaseTestCase):
     def setUp(self):
         super().setUp()
         self.root = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
-        tools = (str(self.root), '/usr/bin')
-        self.fs = sysfs.Sysfs(str(self.root), tools=tools)
+        self.fs = sysfs.Sysfs(str(self.root), tools=[str(self.root)])
 
     def tool(self, script):
         path = self.root / 'xbutil'
@@ -164,6 +163,12 @@ class TestTools(base.BaseTestCase):
         self.tool('exec sleep 600')
         exc = self.assertRaises(OSError, self.run_tool, seconds=0.2)
         self.assertEqual(errno.ETIMEDOUT, exc.errno)
+
+    def test_a_tool_of_another_place_is_not_run(self):
+        self.assertTrue(sysfs.Sysfs(str(self.root)).has_tool('ls'))
+        self.assertFalse(self.fs.has_tool('ls'))
+        exc = self.assertRaises(OSError, self.fs.run, 'ls', (), seconds=60)
+        self.assertEqual(errno.ENOENT, exc.errno)
 
     def test_a_tool_that_is_missing_is_told(self):
         self.assertFalse(self.fs.has_tool('xbutil'))
