@@ -303,6 +303,9 @@ class HostReport(Wire):
     :ivar boot_id: Grows with every start of the agent.
     :ivar sequence: Grows with every report of one boot.
     :ivar digest: Hash over everything but boot_id and sequence.
+    :ivar cache: Figures of its bitstream cache; empty: not told.
+    :ivar cached: What that holds, in order (see ``nouns.content_name``); not
+        all where that were too many.
     """
 
     hostname: str
@@ -311,6 +314,8 @@ class HostReport(Wire):
     digest: str
     resource_provider_name: str
     devices: tuple[DeviceReport, ...]
+    cache: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    cached: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,11 @@ ARQ_STATES: Mapping[model.ClaimState, str] = {
 }
 
 
+def content_name(algo: str, value: str) -> str:
+    """What a host's cache calls the bytes that have this hash."""
+    return f'{algo}-{value}'
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
     """An agent's node.
@@ -29,6 +34,7 @@ class Host:
     :ivar up: Its agent reported within ``[conductor] host_down_after``.
     :ivar last_seen: Seconds since 1970 by the database's clock.
     :ivar rp_uuid: Root provider in Placement, None until it is known.
+    :ivar cache: Figures of its bitstream cache, as its agent told them last.
     """
 
     uuid: str
@@ -44,6 +50,7 @@ class Host:
     last_seen: float | None
     created_at: str | None
     updated_at: str | None
+    cache: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,6 +218,13 @@ class Bitstream:
     usable: bool
     reason: str
     image_updated_at: str
+
+    @property
+    def content(self) -> str | None:
+        """What hosts that hold its bytes call them; None: it has no hash."""
+        if not self.hash_algo or not self.hash_value:
+            return None
+        return content_name(self.hash_algo, self.hash_value)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from oslo_log import log as logging
 
 from cyborg_fpga import errors
 from cyborg_fpga import model
+from cyborg_fpga import nouns
 
 LOG = logging.getLogger(__name__)
 
@@ -51,6 +52,15 @@ _KEPT = 'kept.'  # no hash: never leaves to make room
 _NAME = re.compile(r'[a-z0-9_]+-[0-9a-f]+')
 _POLL = 0.2
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+# Names in a report: a hundred bytes each.
+_TOLD = 1000
+_COUNTS = (
+    'hits',
+    'misses',
+    'evictions',
+    'downloads_failed',
+    'downloads_damaged',
+)
 _NO_ROOM = 'there is no room in the bitstream cache of this host'
 
 
@@ -73,6 +83,9 @@ class Cache:
         self._fetching: dict[str, threading.Lock] = {}
         self._expected: dict[str, int] = {}
         self._verified: dict[str, tuple[int, int, int]] = {}
+        self._counts = dict.fromkeys(_COUNTS, 0)
+        # None: something came or left since they were listed.
+        self._listed: tuple[int, list[str]] | None = None
 
     def open(self) -> None:
         """Create the directory and remove what a dead agent left half-done.
@@ -121,7 +134,10 @@ class Cache:
             while not fetching.acquire(timeout=_POLL):
                 progress(0, operation.image_size)
             try:
-                if not self._is_good(name, operation):
+                if self._is_good(name, operation):
+                    self._count('hits')
+                else:
+                    self._count('misses')
                     self._get(name, operation, progress)
             finally:
                 fetching.release()
@@ -130,6 +146,31 @@ class Cache:
             found = path.stat()
             os.utime(path, ns=(time.time_ns(), found.st_mtime_ns))
             yield path
+
+    def contents(self) -> tuple[dict[str, int], tuple[str, ...]]:
+        """What there is to report: figures, and names in order.
+
+        The same until something came, left or was used. Of very many files
+        those are named that were used last.
+        """
+        with self._lock:
+            if self._listed is None:
+                try:
+                    files = self._files()
+                except OSError as exc:
+                    # A report says first of all that the host is there.
+                    LOG.warning('Cannot list %s: %s', self._path, exc)
+                    files = []
+                size = sum(found.st_size for found, _path in files)
+                self._listed = size, [path.name for _found, path in files]
+            size, names = self._listed
+            figures = {
+                'size_limit': self._limit,
+                'bytes': size,
+                'files': len(names),
+                **self._counts,
+            }
+        return figures, tuple(sorted(names[-_TOLD:]))
 
     @contextlib.contextmanager
     def _used(self, name: str) -> Iterator[threading.Lock]:
@@ -205,13 +246,17 @@ class Cache:
                 _write(
                     _side(path, kind), f'{digests[kind]}  {name}\n'.encode()
                 )
-            os.replace(part, path)
+            with self._lock:
+                os.replace(part, path)
+                self._listed = None
             _sync(self._path)
             self._verified[name] = _stamp(path)
-        except BaseException:
+        except BaseException as exc:
             # Also when the operation was cancelled or the agent stops.
             part.unlink(missing_ok=True)
             self._remove(self._path / name)
+            damaged = isinstance(exc, errors.BadBitstream)
+            self._count(f'downloads_{"damaged" if damaged else "failed"}')
             raise
 
     def _stream(
@@ -280,6 +325,7 @@ class Cache:
                 if not self._users[path.name]:
                     LOG.info('Removing %s to make room', path)
                     self._remove(path)
+                    self._count('evictions')
                     gone += found.st_size
         return gone
 
@@ -293,10 +339,16 @@ class Cache:
         return sorted(files, key=lambda file: file[0].st_atime_ns)
 
     def _remove(self, path: pathlib.Path) -> None:
-        self._verified.pop(path.name, None)
-        path.unlink(missing_ok=True)
+        with self._lock:
+            self._verified.pop(path.name, None)
+            path.unlink(missing_ok=True)
+            self._listed = None
         for kind in _SIDES:
             _side(path, kind).unlink(missing_ok=True)
+
+    def _count(self, what: str) -> None:
+        with self._lock:
+            self._counts[what] += 1
 
 
 def _name_of(operation: model.Operation) -> str:
@@ -309,7 +361,7 @@ def _name_of(operation: model.Operation) -> str:
         f'[0-9a-f]{{{hashlib.new(algo).digest_size * 2}}}', value
     ):
         raise errors.BadBitstream(reason=f'its {algo} is not one')
-    return f'{algo}-{value}'
+    return nouns.content_name(algo, value)
 
 
 def _side(path: pathlib.Path, kind: str) -> pathlib.Path:

@@ -120,6 +120,7 @@ class Agent:
             drivers,
             conductor_rpc.ConductorAPI(transport, timeout=_REPORT_TIMEOUT),
             judge=_judge(conf, watched),
+            cache=self._cache,
             resource_provider_name=_provider_name(conf),
             interval=conf.agent.report_interval,
             choose=lambda cards: self._vfs.look(choose(cards)),

@@ -15,6 +15,7 @@ from oslo_log import log as logging
 from cyborg_fpga import context
 from cyborg_fpga import errors
 from cyborg_fpga import model
+from cyborg_fpga.agent import cache as agent_cache
 from cyborg_fpga.agent import executor as agent_executor
 from cyborg_fpga.agent import scan as agent_scan
 from cyborg_fpga.drivers import base
@@ -39,6 +40,7 @@ class Reporter:
     :param patience: Seconds that all scans of a report may take together.
     :param choose: Picks those of all cards found that are to be reported.
     :param judge: Gives the cards that a driver found their health.
+    :param cache: What it holds is reported too.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Reporter:
         patience: float = _PATIENCE,
         choose: Choose = tuple,
         judge: agent_scan.Judge | None = None,
+        cache: agent_cache.Cache | None = None,
     ) -> None:
         self._hostname = hostname
         self._scans = [
@@ -63,6 +66,7 @@ class Reporter:
         self._interval = interval
         self._patience = patience
         self._choose = choose
+        self._cache = cache
         self._boot_id = 0
         self._sequence = 0
         # Digest of the last report that a conductor took as it was.
@@ -152,6 +156,7 @@ class Reporter:
         )
         executor.learn(devices)
         busy = executor.busy_since(before)
+        figures, names = self._cache.contents() if self._cache else ({}, ())
         self._sequence += 1
         report = model.HostReport(
             hostname=self._hostname,
@@ -163,6 +168,8 @@ class Reporter:
                 _marked(device, fences, device.pci_address in busy)
                 for device in devices
             ),
+            cache=figures,
+            cached=names,
         )
         return dataclasses.replace(report, digest=digest_of(report))
 

@@ -1,5 +1,6 @@
 """Hosts: heartbeats, silence, and what Placement was told of them."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -275,4 +276,5 @@ def _host(row: models.Host) -> nouns.Host:
         last_seen=row.last_seen,
         created_at=engine.iso(row.created_at),
         updated_at=engine.iso(row.updated_at),
+        cache=json.loads(row.cache or '{}'),
     )

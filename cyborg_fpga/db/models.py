@@ -64,6 +64,22 @@ class Host(_Row, Base):
         sa.Double, default=0.0
     )
     last_seen: orm.Mapped[float | None] = orm.mapped_column(sa.Double)
+    # Figures of its bitstream cache, and a hash over its rows of
+    # cached_bitstreams, which are only read where another is reported.
+    cache: orm.Mapped[str | None] = orm.mapped_column(sa.Text)
+    cached_digest: orm.Mapped[str | None] = orm.mapped_column(sa.String(64))
+
+
+class CachedBitstream(Base):
+    """A file that a host has: *name* as ``nouns.content_name`` makes it."""
+
+    __tablename__ = 'cached_bitstreams'
+    host_id: orm.Mapped[int] = orm.mapped_column(
+        sa.ForeignKey('hosts.id'), primary_key=True
+    )
+    name: orm.Mapped[str] = orm.mapped_column(
+        sa.String(160), primary_key=True, index=True
+    )
 
 
 class Device(_Row, Base):

@@ -15,6 +15,7 @@ from oslo_utils import uuidutils
 from cyborg_fpga import context
 from cyborg_fpga import errors
 from cyborg_fpga import model
+from cyborg_fpga.db import cached
 from cyborg_fpga.db import clock
 from cyborg_fpga.db import engine
 from cyborg_fpga.db import handles
@@ -39,7 +40,7 @@ def store(
     :returns: Fences higher than reported, by deployable name.
     :raises errors.StaleReport: A newer boot or sequence is stored.
     """
-    host_id, fresh = _find_host(ctx, report, layout)
+    host_id, told, fresh = _find_host(ctx, report, layout)
     cards = _cards(ctx, host_id)
     regions, known = _regions(ctx, host_id)
     held = matching.match(ctx, report, cards, regions, known)
@@ -63,6 +64,7 @@ def store(
                 fences[region.name] = fence
     for address in sorted(lost):
         _lose_device(ctx, cards[address])
+    cached.store(ctx, host_id, report, told)
     if not fresh:
         _advance_host(ctx, report)
     return fences
@@ -77,15 +79,20 @@ def _values(report: model.HostReport) -> dict[str, Any]:
         'last_seen': clock.now(),
         'up': True,
         'placement_stale': True,
+        'cache': json.dumps(dict(report.cache), sort_keys=True),
+        'cached_digest': cached.digest(report),
     }
 
 
 def _find_host(
     ctx: context.RequestContext, report: model.HostReport, layout: model.Layout
-) -> tuple[int, bool]:
-    """The host's row id, and whether this is its first report."""
+) -> tuple[int, str | None, bool]:
+    """The host's row id, its cache's digest, whether it is new."""
     find = sa.select(
-        models.Host.id, models.Host.boot_id, models.Host.report_sequence
+        models.Host.id,
+        models.Host.boot_id,
+        models.Host.report_sequence,
+        models.Host.cached_digest,
     ).where(models.Host.hostname == report.hostname)
     host = ctx.session.execute(find).one_or_none()
     if host is None and matching.rename_host(ctx, report):
@@ -97,7 +104,7 @@ def _find_host(
             report.sequence,
         ):
             raise errors.StaleReport(hostname=report.hostname)
-        return host.id, False
+        return host.id, host.cached_digest, False
     ctx.session.execute(
         sa.insert(models.Host).values(
             uuid=uuidutils.generate_uuid(),
@@ -106,7 +113,7 @@ def _find_host(
             **_values(report),
         )
     )
-    return int(ctx.session.execute(find).one().id), True
+    return int(ctx.session.execute(find).one().id), None, True
 
 
 def _advance_host(

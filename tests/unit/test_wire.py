@@ -126,6 +126,11 @@ WRITTEN = {
     '1.0/Operation-wipe.json': WIPE,
     '1.0/OperationStatus.json': STATUS,
     '1.0/HostReport.json': REPORT,
+    '1.0/HostReport-cache.json': dataclasses.replace(
+        REPORT,
+        cache={'size_limit': 10737418240, 'bytes': 2097152, 'files': 1},
+        cached=(f'sha512-{"ab" * 64}',),
+    ),
 }
 
 

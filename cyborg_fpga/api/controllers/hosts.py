@@ -2,6 +2,7 @@
 
 import datetime
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from cyborg_fpga import errors
@@ -67,20 +68,34 @@ def _host(call: handler.Call, name: str) -> nouns.Host:
 
 
 def _shown(call: handler.Call, host: nouns.Host) -> dict[str, Any]:
-    seen = host.last_seen
     return {
         'uuid': host.uuid,
         'hostname': host.hostname,
         'status': host.status.value,
         'disabled_reason': host.disabled_reason,
         'up': host.up,
-        'last_seen': None
-        if seen is None
-        else datetime.datetime.fromtimestamp(seen, datetime.UTC).isoformat(),
+        'last_seen': _time(host.last_seen),
         'layout': host.layout.value,
         'rp_name': host.rp_name,
         'rp_uuid': host.rp_uuid,
+        'cache': _cache(host.cache),
         'created_at': host.created_at,
         'updated_at': host.updated_at,
         'links': call.self_link('hosts', host.hostname),
     }
+
+
+def _cache(figures: Mapping[str, int]) -> dict[str, Any] | None:
+    """What its agent says of its cache, whatever release that is of."""
+    if not figures:
+        return None
+    return {
+        **{name: figures.get(name, 0) for name in schema.CACHE_FIGURES},
+        'last_prefetch_at': _time(figures.get('last_prefetch_at')),
+    }
+
+
+def _time(seconds: float | None) -> str | None:
+    if not seconds:
+        return None
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat()

@@ -38,6 +38,29 @@ DISABLE: parts.Versions = [
     )
 ]
 
+_NUMBER = {'type': 'integer', 'minimum': 0}
+CACHE_FIGURES = (
+    'size_limit',
+    'bytes',
+    'files',
+    'hits',
+    'misses',
+    'evictions',
+    'downloads_failed',
+    'downloads_damaged',
+    'prefetched',
+)
+_CACHE = {
+    'anyOf': [
+        {'type': 'null'},
+        parts.closed(
+            {
+                **dict.fromkeys(CACHE_FIGURES, _NUMBER),
+                'last_prefetch_at': parts.TIME_OR_NULL,
+            }
+        ),
+    ]
+}
 _HOST = parts.closed(
     {
         'uuid': parts.UUID,
@@ -49,6 +72,7 @@ _HOST = parts.closed(
         'layout': {'enum': ['pool', 'region']},
         'rp_name': parts.TEXT,
         'rp_uuid': parts.UUID_OR_NULL,
+        'cache': _CACHE,
         'created_at': parts.TIME_OR_NULL,
         'updated_at': parts.TIME_OR_NULL,
         'links': parts.LINKS,

@@ -20,6 +20,10 @@ def no_progress(done, total):
     pass
 
 
+def nonzero(figures):
+    return {name: value for name, value in figures.items() if value}
+
+
 class CacheTest(base.BaseTestCase):
     def setUp(self):
         super().setUp()
@@ -368,6 +372,68 @@ class CacheTest(base.BaseTestCase):
         missing = self.path / 'missing'
         self.assertRaises(OSError, self.cache.keep, 'blank', missing)
         self.assertEqual([], list(self.path.iterdir()))
+
+    def test_what_it_holds_is_told(self):
+        nothing, names = self.cache.contents()
+        self.assertEqual((), names)
+        self.assertEqual({'size_limit': 2**20}, nonzero(nothing))
+        operations = [
+            fakes.program(self.images, function=digit * 32) for digit in '12'
+        ]
+        for operation in (*operations, operations[0]):
+            self.fetched(operation)
+        figures, names = self.cache.contents()
+        self.assertEqual(sorted(map(self.name, operations)), [*names])
+        self.assertEqual(
+            {
+                'size_limit': 2**20,
+                'bytes': 8192,
+                'files': 2,
+                'hits': 1,
+                'misses': 2,
+            },
+            nonzero(figures),
+        )
+        self.assertEqual(names, self.opened().contents()[1])
+
+    def test_what_left_is_not_told(self):
+        self.cache = self.opened(limit=5000)
+        first, second = (
+            fakes.program(self.images, function=digit * 32) for digit in '12'
+        )
+        self.fetched(first)
+        self.cache.contents()
+        self.fetched(second)
+        figures, names = self.cache.contents()
+        self.assertEqual((self.name(second),), names)
+        self.assertEqual((1, 1), (figures['files'], figures['evictions']))
+
+    def test_downloads_that_come_to_nothing_are_counted(self):
+        damaged, missing = (fakes.program(self.images) for _ in range(2))
+        self.images.images[damaged.image_uuid] = b'X' * 4096
+        self.assertRaises(errors.BadBitstream, self.fetched, damaged)
+        del self.images.images[missing.image_uuid]
+        self.assertRaises(errors.NotFound, self.fetched, missing)
+        figures, _names = self.cache.contents()
+        self.assertEqual(2, figures['downloads_damaged'])
+        self.assertEqual(1, figures['downloads_failed'])
+
+    def test_of_too_many_files_the_last_used_are_told(self):
+        operations = [
+            fakes.program(self.images, function=digit * 32) for digit in '1234'
+        ]
+        for operation in (*operations, operations[0]):
+            self.fetched(operation)
+        with mock.patch.object(cache, '_TOLD', 2):
+            figures, names = self.opened().contents()
+        last = (operations[0], operations[3])
+        self.assertEqual(sorted(map(self.name, last)), [*names])
+        self.assertEqual(4, figures['files'])
+
+    def test_directory_that_cannot_be_read_is_told_empty(self):
+        lost = cache.Cache(self.path / 'lost', 2**20, self.images.download)
+        figures, names = lost.contents()
+        self.assertEqual((0, ()), (figures['files'], names))
 
     def test_every_accepted_algorithm_works(self):
         for algo in ('sha256', 'sha3_512', 'blake2b', 'sha512'):

@@ -26,6 +26,7 @@ class ReporterTest(base.ExecutorTest):
             resource_provider_name='host1.example.com',
             interval=interval,
             patience=patience,
+            cache=self.cache,
         )
         self.addCleanup(self.reporter.stop)
         self.reporter.start(self.executor, boot)
@@ -70,6 +71,23 @@ class ReporterTest(base.ExecutorTest):
         self.assertEqual([2, 3, 4], [r.sequence for r in heard][:3])
         self.cards.loaded[fakes.REGION] = fakes.CRYPTO
         self.assertNotEqual(first.digest, self.reported(2).digest)
+
+    def test_what_the_cache_holds_is_told_when_it_changed(self):
+        heard = []
+        self.conductor.heartbeat = lambda ctx, report: bool(
+            heard.append(report) or True
+        )
+        first = self.reporting(interval=0.02)
+        self.assertEqual(0, first.cache['files'])
+        operation = fakes.program(self.images)
+        with self.cache.fetch(operation, lambda done, total: None):
+            self.assertEqual(
+                (f'sha512-{operation.image_hash_value}',),
+                self.reported(2).cached,
+            )
+        del heard[:]
+        self.assertTrue(fakes.wait_for(lambda: len(heard) >= 3, seconds=60))
+        self.assertEqual(2, len(self.conductor.reports))
 
     def test_whoever_forgot_what_was_told_is_told_again(self):
         asked = []
@@ -322,5 +340,6 @@ class ReporterTest(base.ExecutorTest):
         self.cards.loaded[fakes.REGION] = fakes.CRYPTO
         self.cards.levels = (model.WipeLevel.CLEAR,)
         self.reporting()
-        self.run_to_end(fakes.wipe(model.WipeLevel.RESET))
+        wipe = fakes.wipe(model.WipeLevel.RESET, images=self.images)
+        self.run_to_end(wipe)
         self.assertEqual(model.WipeLevel.CLEAR, self.cards.acts()[0][2])

@@ -1,5 +1,6 @@
 """Cards, deployables and hosts: the administrators' side."""
 
+import sqlalchemy as sa
 from oslo_serialization import jsonutils
 from oslo_utils.fixture import uuidsentinel as uuids
 
@@ -7,6 +8,8 @@ from cyborg_fpga import errors
 from cyborg_fpga import model
 from cyborg_fpga.db import deployables
 from cyborg_fpga.db import devices
+from cyborg_fpga.db import engine
+from cyborg_fpga.db import models
 from cyborg_fpga.db import outcomes
 from tests.fixtures import api as fixture
 from tests.unit.api import base
@@ -280,6 +283,19 @@ class TestHosts(base.ApiTest):
         self.assertEqual(
             [], self.call('GET', '/v2/hosts?up=False').json['hosts']
         )
+
+    def test_a_host_shows_what_its_cache_holds(self):
+        cache = self.call('GET', self.url).json['cache']
+        self.assertEqual(10737418240, cache['size_limit'])
+        self.assertEqual((2097152, 1), (cache['bytes'], cache['files']))
+        # An agent of an earlier release does not count all.
+        self.assertEqual(0, cache['prefetched'])
+        self.assertIsNone(cache['last_prefetch_at'])
+
+    def test_a_host_whose_agent_tells_no_cache_shows_none(self):
+        with engine.get_engine().begin() as connection:
+            connection.execute(sa.update(models.Host).values(cache=None))
+        self.assertIsNone(self.call('GET', self.url).json['cache'])
 
     def test_disabling_keeps_the_reason_until_enabled(self):
         reason = {'disabled_reason': 'new firmware'}

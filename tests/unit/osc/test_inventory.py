@@ -89,6 +89,11 @@ class TestHost(base.CommandTest):
         shown = self.run_json(host.ShowHost, 'node1.example.com')
         self.assertEqual({'hostname': 'x'}, shown)
 
+    def test_show_tells_of_the_cache(self):
+        told = {'hostname': 'x', 'cache': {'files': 2, 'hits': 7}}
+        self.server.answers('GET', '/v2/hosts/x', told)
+        self.assertEqual(told, self.run_json(host.ShowHost, 'x'))
+
     def test_disabling_may_say_why(self):
         self.server.answers('POST', '/v2/hosts/n/disable', {})
         self.server.answers('POST', '/v2/hosts/n/enable', {})
