@@ -28,10 +28,11 @@ class Contract(anyhost.AnyHost):
     """What holds for every driver; mixed into a test class of each."""
 
     subject: subjects.Subject
+    scenario: str
 
     def setUp(self):
         super().setUp()
-        self.host = self.useFixture(self.backend(self.subject.scenario))
+        self.host = self.useFixture(self.backend(self.scenario))
         self.simulator, self.fs = self.host.simulator, self.host.fs
         self.driver = self.make(self.fs)
         if self.subject.blank:
@@ -338,9 +339,8 @@ def classes(backend, name, module):
     for driver, subject in subjects.SUBJECTS.items():
         own = f'Test_{driver}_on_{name}'
         bases = (*_parts(subject), Contract, backend, base.BaseTestCase)
-        found[own] = type(
-            own, bases, {'subject': subject, '__module__': module}
-        )
+        members = {'subject': subject, 'scenario': subject.scenario}
+        found[own] = type(own, bases, {**members, '__module__': module})
     return found
 
 

@@ -15,7 +15,7 @@ from cyborg_fpga import errors
 from cyborg_fpga import model
 from cyborg_fpga.drivers import intel_dfl
 from cyborg_fpga.simulator import samples
-from tests.fixtures import simulated_host
+from tests.fixtures import backends
 
 A10 = '69528db6eb31577a8c3668f9faa081f6'
 D5005 = '9346116da52d5ca8b06aa9a389ef7c8d'
@@ -236,43 +236,49 @@ DRIVER = (
     ('not ready', 'unreadable', {'errno': 'EINVAL'}, 'read', None, ''),
     ('unplugged', 'unreadable', {'errno': 'ENODEV'}, 'read', None, ''),
     ('in a guest', 'guest', {}, 'load', Cause.DEVICE_BUSY, 'vfio-pci'),
-    ('no reset', 'wipe', {}, 'wipe', Cause.DEVICE_ERROR, 'reset'),
+    ('no wipe', 'fail', {}, 'wipe', Cause.DEVICE_ERROR, 'write'),
 )
 
 
-class TestRows(base.BaseTestCase):
-    def cards(self, count):
-        addresses = [f'0000:{2 * n + 1:02x}:00.0' for n in range(count)]
-        host = self.useFixture(
-            simulated_host.SimulatedHost(
-                'cards:\n'
-                + '\n'.join(
-                    f"  - {{address: '{address}', ports: 2, program_fixed: 0,"
-                    ' program_rate: 1000000000}'
-                    for address in addresses
-                )
-            )
-        )
-        return host, addresses
+ADDRESSES = [
+    f'0000:{2 * n + 1:02x}:00.0' for n in range(max(len(KERNEL), len(DRIVER)))
+]
+CARDS = 'cards:\n' + ''.join(
+    f"  - {{address: '{address}', ports: 2, program_fixed: 0,"
+    ' program_rate: 1000000000}\n'
+    for address in ADDRESSES
+)
+
+
+class Rows:
+    """On any backend."""
+
+    scenario = CARDS
+
+    def setUp(self):
+        super().setUp()
+        self.host = self.useFixture(self.backend(self.scenario))
 
     def test_the_kernel_answers_as_it_was_seen_to(self):
-        host, addresses = self.cards(len(KERNEL))
         for address, (fact, act, wanted) in zip(
-            addresses, KERNEL, strict=True
+            ADDRESSES, KERNEL, strict=False
         ):
             try:
-                found = act(Card(host, address))
+                found = act(Card(self.host, address))
             except OSError as exc:
                 found = exc.errno
             self.assertEqual(wanted, found, fact)
 
     def test_the_driver_makes_of_it_what_it_means(self):
-        host, addresses = self.cards(len(DRIVER))
+        host = self.host
         driver = intel_dfl.IntelDFLDriver(host.fs)
         image = host.directory / 'image'
         image.write_bytes(samples.sample_gbs(A10, FUNCTION))
+        blank = host.directory / 'blank-image'
+        blank.write_bytes(samples.blank_gbs(A10))
+        driver.blank_images = {A10: blank}
         for address, (fact, fault, arguments, act, cause, words) in zip(
-            addresses, DRIVER, strict=True
+            ADDRESSES, DRIVER, strict=False
         ):
             host.simulator.fault(address, fault, **arguments)
             card = model.PciAddress.parse(address)
@@ -294,3 +300,12 @@ class TestRows(base.BaseTestCase):
             exc = self.assertRaises(errors.DeviceFailed, call, *args)
             self.assertEqual(cause, exc.kwargs['cause'], fact)
             self.assertIn(words, exc.kwargs['detail'], fact)
+
+
+def classes(backend, module):
+    """The suite on *backend*."""
+    bases = (Rows, backend, base.BaseTestCase)
+    return {'TestRows': type('TestRows', bases, {'__module__': module})}
+
+
+globals().update(classes(backends.Tree, __name__))

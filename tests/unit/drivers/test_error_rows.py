@@ -4,6 +4,7 @@ A row is what happens on the host, as the notes on hardware have it, and what
 a driver must make of it.
 """
 
+import copy
 import errno
 import pathlib
 import re
@@ -12,24 +13,22 @@ from oslotest import base
 
 from cyborg_fpga import errors
 from cyborg_fpga import model
-from tests.fixtures import simulated_host
+from tests.fixtures import backends
 from tests.unit.drivers import subjects
 
 Cause = model.Cause
 FUNCTION, OTHER = subjects.FUNCTION, subjects.OTHER_FUNCTION
 
 
-class Rows(base.BaseTestCase):
-    """A host with the cards of a subject, and its driver."""
+class Rows:
+    """A host with the cards of a subject, and its driver; on any backend."""
 
     name: str
 
     def setUp(self):
         super().setUp()
         subject = self.subject = subjects.SUBJECTS[self.name]
-        self.host = self.useFixture(
-            simulated_host.SimulatedHost(subject.scenario)
-        )
+        self.host = self.useFixture(self.backend(self.scenario))
         self.driver = subject.driver(
             self.host.fs, subject.table(self.host.directory)
         )
@@ -65,7 +64,7 @@ class Rows(base.BaseTestCase):
         return sum(port['loads'] for c in cards for port in c['ports'])
 
 
-class TestXrt(Rows):
+class Xrt(Rows):
     name = 'xilinx_xrt'
 
     def test_what_the_driver_refuses_leaves_the_old_function(self):
@@ -160,7 +159,7 @@ class TestXrt(Rows):
             self.assertEqual((1, words), (found.code, found.output))
 
 
-class TestXrtWipe(Rows):
+class XrtWipe(Rows):
     name = 'xilinx_xrt'
 
     def setUp(self):
@@ -209,7 +208,7 @@ class TestXrtWipe(Rows):
         )
 
 
-class TestAws(Rows):
+class Aws(Rows):
     name = 'aws_f2'
 
     #: Code of the tools, its name and the cause.
@@ -236,7 +235,9 @@ class TestAws(Rows):
                 rest = re.sub('[0-9]+', str(status), rest, count=1)
                 return ended._replace(output=line + found + rest)
 
-        self.driver = self.subject.driver(Showing(self.host.directory))
+        fs = copy.copy(self.host.fs)
+        fs.__class__ = Showing
+        self.driver = self.subject.driver(fs)
 
     def seen(self):
         """Health of the first card, and what it is reported to hold."""
@@ -327,7 +328,7 @@ class TestAws(Rows):
         )
 
 
-class TestManager(Rows):
+class Manager(Rows):
     name = 'fpga_manager'
 
     def test_what_the_kernel_answers_becomes_a_cause(self):
@@ -343,7 +344,7 @@ class TestManager(Rows):
             self.fails(cause, words, self.load)
 
     def test_each_state_is_busy_empty_or_an_error(self):
-        state = self.host.directory / 'sys/class/fpga_manager/fpga0/state'
+        state = self.host.sys / 'class/fpga_manager/fpga0/state'
         self.load()
         loaded = self.identify()
         for words, cause in (
@@ -380,7 +381,7 @@ class TestManager(Rows):
         self.assertEqual(errno.EIO, Silent.said)
 
 
-class TestPci(Rows):
+class Pci(Rows):
     name = 'pci'
 
     def test_a_reset_that_the_kernel_refuses_becomes_a_cause(self):
@@ -425,5 +426,19 @@ class TestPci(Rows):
         self.assertEqual('-1', fs.read(f'{path}/numa_node'))
 
 
-# Only the drivers' classes are run.
-del Rows
+def classes(backend, module):
+    """The suite on *backend*: a test class for each of the drivers."""
+    return {
+        f'Test{rows.__name__}': type(
+            f'Test{rows.__name__}',
+            (rows, backend, base.BaseTestCase),
+            {
+                'scenario': subjects.SUBJECTS[rows.name].scenario,
+                '__module__': module,
+            },
+        )
+        for rows in (Xrt, XrtWipe, Aws, Manager, Pci)
+    }
+
+
+globals().update(classes(backends.Tree, __name__))
