@@ -2,7 +2,8 @@
 
 A card is suspect from the first bad look until so many good ones in a row,
 and to be quarantined after so many bad ones in a row. What a driver itself
-says of a card's last load counts at once, and for as long as it says so.
+says of a card counts at once, and for as long as it says so: that its last
+load failed, or that the kernel's driver is not bound to it.
 """
 
 import dataclasses
@@ -76,32 +77,26 @@ class Judge:
 
         :param before: What this returned for *driver* the last time.
         """
-        here = {card.pci_address for card in found}
-        judged = [
-            self._judged(card, functools.partial(self._problems, driver, card))
-            for card in found
-        ]
-        for card in before:
-            if card.pci_address not in here:
-                judged += self._strayed(card)
+        earlier = {card.pci_address: card for card in before}
+        judged = []
+        for seen in found:
+            card = _with_regions(seen, earlier.pop(seen.pci_address, None))
+            look = functools.partial(self._problems, driver, card)
+            judged.append(self._judged(card, look))
+        for card in earlier.values():
+            judged += self._strayed(card)
         return sorted(judged, key=lambda card: card.pci_address)
 
     def _strayed(
         self, card: model.DeviceReport
     ) -> Iterator[model.DeviceReport]:
         """*card* as it was, if it is on its bus still."""
-        path = f'{pci_function.DEVICES}/{card.pci_address}'
-        if not self._fs.exists(path):
+        function = pci_function.Function(self._fs, card.pci_address)
+        if not self._fs.exists(function.path):
             self._cases.pop(card.pci_address, None)
             return
-        try:
-            name = self._fs.readlink(f'{path}/driver').rpartition('/')[2]
-        except OSError:
-            reason = f'no driver is bound to {card.pci_address}'
-            yield self._judged(unread(card, reason), lambda case: [reason])
-            return
-        # It may have it for good reason: a guest's.
-        reason = f'driver {name} has it, so its regions are not seen'
+        # Another driver may have it for good reason: a guest's.
+        reason = pci_function.not_bound(function.address, function.driver())
         yield self._judged(unread(card, reason), lambda case: [])
 
     def _judged(
@@ -174,6 +169,16 @@ class Judge:
                 yield f'{name} is {lowest:g} {unit} or more'
             elif sensor.alarm:
                 yield f'{name} has its alarm set'
+
+
+def _with_regions(
+    card: model.DeviceReport, before: model.DeviceReport | None
+) -> model.DeviceReport:
+    """*card*, with the regions it had where they cannot be seen now."""
+    if before is None or card.deployables or card.health is model.Health.OK:
+        return card
+    regions = unread(before, '').deployables
+    return dataclasses.replace(card, deployables=regions)
 
 
 def unread(card: model.DeviceReport, reason: str) -> model.DeviceReport:

@@ -63,8 +63,10 @@ _OLD_NAMES = _Names(
         ('power', 'power_mgmt/consumed'),
     ),
 )
-#: The driver of functions that guests are given.
-_GUESTS = 'vfio-pci'
+#: The kernel's drivers by which cards are seen, and that of functions which
+#: guests are given.
+_DRIVERS = ('dfl-pci', 'intel-fpga-pci')
+GUESTS = 'vfio-pci'
 #: Where there is such a driver at all.
 _OLD_CLASS = 'class/fpga'
 
@@ -83,14 +85,17 @@ def addresses(fs: sysfs.Sysfs) -> list[model.PciAddress]:
     return sorted(found)
 
 
-def kept_for_guests(fs: sysfs.Sysfs) -> list[model.PciAddress]:
-    """First functions of slots that show no more than any PCI function."""
-    try:
-        names = fs.listdir(f'bus/pci/drivers/{_GUESTS}')
-    except OSError:
-        return []
-    found = filter(None, map(pci_function.parsed, names))
-    return [address for address in found if address.function == '0']
+def unseen(fs: sysfs.Sysfs) -> list[tuple[model.PciAddress, str | None]]:
+    """First functions of slots that show no more than any PCI function.
+
+    With the driver that has each; None: none has.
+    """
+    found = [
+        (address, pci_function.Function(fs, address).driver())
+        for address in pci_function.addresses(fs)
+        if address.function == '0'
+    ]
+    return [each for each in found if each[1] not in _DRIVERS]
 
 
 class Card:
@@ -113,8 +118,8 @@ class Card:
         if not found:
             self._names = _OLD_NAMES
             found = fs.glob(f'{self._pci}/{_OLD_NAMES.base}/{_OLD_NAMES.fme}')
-        if not found and self.function.driver() == _GUESTS:
-            raise OSError(errno.EBUSY, f'{address} is bound to {_GUESTS}')
+        if not found and self.function.driver() == GUESTS:
+            raise OSError(errno.EBUSY, f'{address} is bound to {GUESTS}')
         if not found:
             raise OSError(errno.ENODEV, f'card {address} is gone')
         self.old = self._names is _OLD_NAMES

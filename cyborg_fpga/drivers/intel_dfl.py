@@ -67,7 +67,8 @@ class IntelDFLDriver(base.Driver):
 
     def discover(self) -> list[model.DeviceReport]:
         reports = []
-        for address in dfl_tree.addresses(self._fs):
+        seen = dfl_tree.addresses(self._fs)
+        for address in seen:
             try:
                 report = self._report(address)
             except OSError as exc:
@@ -76,9 +77,10 @@ class IntelDFLDriver(base.Driver):
                 continue
             if report is not None:
                 reports.append(report)
-        reports += filter(
-            None, map(self._with_guest, dfl_tree.kept_for_guests(self._fs))
-        )
+        for address, driver in dfl_tree.unseen(self._fs):
+            report = self._unseen(address, driver)
+            if report is not None and address not in seen:
+                reports.append(report)
         return sorted(reports, key=lambda report: report.pci_address)
 
     def readings(self, card: model.DeviceReport) -> pci_health.Readings:
@@ -240,10 +242,15 @@ class IntelDFLDriver(base.Driver):
             deployables=(),
         )
 
-    def _with_guest(
-        self, address: model.PciAddress
+    def _unseen(
+        self, address: model.PciAddress, driver: str | None
     ) -> model.DeviceReport | None:
-        """A card that is in a guest as a whole, which shows its ids alone."""
+        """A card that shows its ids alone.
+
+        It is in a guest as a whole, or without the kernel's DFL driver.
+
+        :param driver: What has it instead.
+        """
         function = pci_function.Function(self._fs, address)
         try:
             family = self._listed_family(function)
@@ -253,6 +260,12 @@ class IntelDFLDriver(base.Driver):
         except OSError as exc:
             LOG.debug('%s: %s', address, exc)
             return None
+        if driver != dfl_tree.GUESTS:
+            return dataclasses.replace(
+                plain,
+                health=model.Health.SUSPECT,
+                health_reason=pci_function.not_bound(address, driver),
+            )
         region = model.DeployableReport(
             name=f'{address}/port0',
             handles=(address,),

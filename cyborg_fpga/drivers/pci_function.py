@@ -35,6 +35,16 @@ def addresses(fs: sysfs.Sysfs) -> list[model.PciAddress]:
     return sorted(filter(None, map(parsed, names)))
 
 
+def not_bound(address: model.PciAddress, driver: str | None) -> str:
+    """Why nothing is to be seen of a card, in words.
+
+    :param driver: What has its function in place of its driver; None: nothing.
+    """
+    if driver is None:
+        return f'driver not bound to {address}'
+    return f'driver {driver} has it, so its regions are not seen'
+
+
 def iommu_groups(
     fs: sysfs.Sysfs, functions: Iterable[model.PciAddress]
 ) -> dict[str, str]:

@@ -197,6 +197,7 @@ class XilinxXRTDriver(base.Driver):
             model=family.model,
             serial=first.serial(),
             numa_node=first.numa_node(),
+            **card.health(),
             attributes=card.attributes(),
             deployables=(
                 model.DeployableReport(

@@ -2,6 +2,7 @@
 
 import errno
 import re
+from typing import Any
 from typing import NamedTuple
 
 from oslo_log import log as logging
@@ -134,9 +135,17 @@ class Card:
                 continue
             if function.text('dev_offline') == '1':
                 found.append(f'{function.address} is offline')
-            if not self._fs.exists(f'{function.path}/driver'):
-                found.append(f'no driver is bound to {function.address}')
         return found
+
+    def health(self) -> dict[str, Any]:
+        """Members of its report: whether all its functions have drivers."""
+        words = '; '.join(
+            pci_function.not_bound(function.address, None)
+            for function in (self.user, self.management)
+            if function is not None and function.driver() is None
+        )
+        health = model.Health.SUSPECT if words else model.Health.OK
+        return {'health': health, 'health_reason': words}
 
     def attributes(self) -> dict[str, str]:
         shell = self._rom('VBNV')

@@ -27,12 +27,25 @@ class Cards(fakes.Cards):
         super().__init__()
         self.said = {}
         self.gone = set()
+        self.bare = set()
         self.looks = 0
 
     def discover(self):
         return [
-            c for c in super().discover() if c.pci_address not in self.gone
+            self.shown(c)
+            for c in super().discover()
+            if c.pci_address not in self.gone
         ]
+
+    def shown(self, card):
+        if card.pci_address not in self.bare:
+            return card
+        return dataclasses.replace(
+            card,
+            deployables=(),
+            health=SUSPECT,
+            health_reason='driver not bound',
+        )
 
     def readings(self, card):
         self.looks += card.pci_address == fakes.CARD
@@ -236,15 +249,38 @@ class TestStrayed(JudgeTest):
         self.function.rmdir()
         self.assertEqual(fakes.OTHER_CARD, self.look().pci_address)
 
-    def test_a_card_without_a_driver_is_ill_and_not_lost(self):
+    def test_a_card_without_a_driver_is_ill_until_it_has_one(self):
         card = self.look()
         self.assertEqual(fakes.CARD, card.pci_address)
         self.assertEqual(
-            (SUSPECT, f'no driver is bound to {fakes.CARD}'),
+            (SUSPECT, f'driver not bound to {fakes.CARD}'),
             (card.health, card.health_reason),
         )
         self.assertTrue(card.deployables[0].busy)
-        self.assertEqual([SUSPECT, QUARANTINED], self.looks(2))
+        self.assertEqual({SUSPECT}, set(self.looks(6)))
+        self.cards.gone = set()
+        self.assertIs(OK, self.look().health)
+
+    def test_a_card_that_shows_no_regions_any_more_keeps_those_it_had(self):
+        before = self.last[0]
+        self.cards.gone = set()
+        self.cards.bare = {fakes.CARD}
+        for _ in range(6):
+            card = self.look()
+            self.assertIs(SUSPECT, card.health)
+            self.assertEqual(
+                [d.name for d in before.deployables],
+                [d.name for d in card.deployables],
+            )
+            self.assertTrue(card.deployables[0].busy)
+        self.cards.bare = set()
+        self.assertEqual(before, self.look())
+
+    def test_a_card_that_never_had_regions_gets_none(self):
+        self.cards.gone = set()
+        self.cards.bare = {fakes.CARD}
+        self.last = []
+        self.assertEqual((), self.look().deployables)
 
     def test_a_card_that_a_guest_was_given_is_not_quarantined(self):
         self.bind('vfio-pci')

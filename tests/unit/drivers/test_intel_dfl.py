@@ -225,6 +225,54 @@ class TestDiscover(DriverTest):
         self.simulator.clear(str(PF))
         self.assertEqual(A10, self.deployable().region_id)
 
+    def bind(self, action, function=PF):
+        self.host.fs.write(f'bus/pci/drivers/dfl-pci/{action}', str(function))
+
+    def test_a_card_that_no_driver_was_ever_bound_to_is_there_and_ill(self):
+        well = self.report()
+        self.bind('unbind')
+        self.driver = intel_dfl.IntelDFLDriver(self.host.fs)
+        card = self.report()
+        self.assertEqual(
+            (model.Health.SUSPECT, f'driver not bound to {PF}'),
+            (card.health, card.health_reason),
+        )
+        self.assertEqual(
+            (well.vendor, well.family, well.product_id),
+            (card.vendor, card.family, card.product_id),
+        )
+        # There is nothing of it that could be claimed.
+        self.assertEqual((), card.deployables)
+        self.bind('bind')
+        self.assertEqual(well, self.report())
+
+    def test_a_card_that_another_driver_has_says_which(self):
+        self.bind('unbind')
+        other = self.host.directory / 'sys/bus/pci/drivers/uio_pci_generic'
+        other.mkdir()
+        (self.sys / str(PF) / 'driver').symlink_to(other)
+        card = self.report()
+        self.assertIn('driver uio_pci_generic has it', card.health_reason)
+        self.assertEqual((), card.deployables)
+
+    def test_only_what_is_listed_is_taken_for_a_card(self):
+        before = self.driver.discover()
+        unbound = (('0000:01:00.0', '0x8086', '0x1572'),
+                   ('0000:02:00.0', '0x10ee', '0x09c4'))  # fmt: skip
+        for address, vendor, device in unbound:
+            (self.sys / address).mkdir()
+            (self.sys / address / 'vendor').write_text(f'{vendor}\n')
+            (self.sys / address / 'device').write_text(f'{device}\n')
+        self.assertEqual(before, self.driver.discover())
+
+    def test_a_vf_without_a_driver_is_no_card(self):
+        before = {r.pci_address for r in self.driver.discover()}
+        for vf in self.deployable(VF_CARD).handles:
+            self.bind('unbind', vf)
+        self.assertEqual(
+            before, {r.pci_address for r in self.driver.discover()}
+        )
+
     def test_a_vf_that_a_guest_has_stays_a_handle(self):
         for vf in self.deployable(VF_CARD).handles:
             shutil.rmtree((self.sys / str(vf) / 'fpga_region').resolve())

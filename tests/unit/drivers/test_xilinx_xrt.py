@@ -135,9 +135,18 @@ class TestDiscover(XrtTest):
         self.host.simulator.fault(str(CARD), 'errors')
         self.assertIn(f'{CARD} is offline', self.problems())
 
-    def test_a_function_without_a_driver_is_a_problem(self):
-        (self.pci / str(CARD) / 'driver').unlink()
-        self.assertEqual((f'no driver is bound to {CARD}',), self.problems())
+    def test_a_function_without_a_driver_makes_its_card_suspect(self):
+        for function in (str(CARD), '0000:3b:00.1'):
+            driver = self.pci / function / 'driver'
+            target = driver.readlink()
+            driver.unlink()
+            card = self.report()
+            self.assertIs(model.Health.SUSPECT, card.health)
+            self.assertEqual(
+                f'driver not bound to {function}', card.health_reason
+            )
+            driver.symlink_to(target)
+            self.assertIs(model.Health.OK, self.report().health)
 
 
 class TestGuest(XrtTest):
