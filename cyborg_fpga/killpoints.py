@@ -11,7 +11,7 @@ import signal
 VARIABLE = 'CYBORG_FPGA_KILL_AT'
 
 #: The agent's, in the order in which one operation meets them. A wipe has no
-#: ``fetched`` and no ``verified``.
+#: ``fetched`` and no ``verified``, whatever it loads again.
 AGENT = (
     'accepted',
     'fetched',

@@ -198,7 +198,7 @@ class WipeLevel(enum.StrEnum):
     """How much of the last user is removed.
 
     ``reset``: all state of the user's logic and its memories; the function
-    stays loaded. ``clear``: the function too. ``blank``: a configured image
+    is loaded afterwards as before. ``clear``: the function too. ``blank``: a configured image
     is loaded. ``none``: nothing is done.
     """
 
@@ -324,7 +324,7 @@ class Operation(Wire):
 
     Times are seconds since 1970 by the database's clock. *driver*, *device*
     and *deployable* (its report name) say where; *image_uuid* to
-    *image_size* say what, and are None for a wipe.
+    *image_size* say what; of a wipe, what is loaded once more by a reset.
 
     :ivar seconds_left: Until the deadline, when it was sent to the agent.
     :ivar expected_function: What must be read back afterwards; None when

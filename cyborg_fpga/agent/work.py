@@ -5,7 +5,10 @@ last, and after read-back; the outcome is what was read back and never what
 a call returned.
 """
 
+import contextlib
 import dataclasses
+import functools
+import pathlib
 import time
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -23,6 +26,7 @@ from cyborg_fpga.agent import journal
 from cyborg_fpga.agent import outbox
 from cyborg_fpga.agent import recovery
 from cyborg_fpga.agent import task as agent_task
+from cyborg_fpga.agent import wiping
 from cyborg_fpga.drivers import base
 from cyborg_fpga.rpc import conductor as conductor_rpc
 
@@ -154,33 +158,55 @@ class Work:
         if level is model.WipeLevel.NONE:
             found = driver.identify(operation.device, operation.deployable)
             return self._write(task, driver, found, None)
-        expected = operation.expected_function
-        if level is model.WipeLevel.RESET:
-            level = self._reset_level(driver, operation)
-        if level is model.WipeLevel.CLEAR:
-            expected = None
-        return self._write(
-            task,
-            driver,
-            expected,
-            lambda: driver.wipe(operation.device, operation.deployable, level),
-            # What a blank image shows, its driver alone knows and checks.
-            any_function=level is model.WipeLevel.BLANK,
-        )
+        with contextlib.ExitStack() as held:
+            image = None
+            if level is model.WipeLevel.RESET:
+                level, image = self._reset(task, driver, held)
+            act = functools.partial(
+                driver.wipe,
+                operation.device,
+                operation.deployable,
+                level,
+                image=image,
+            )
+            keeps = level is not model.WipeLevel.CLEAR
+            return self._write(
+                task,
+                driver,
+                operation.expected_function if keeps else None,
+                act,
+                # What a blank image shows, its driver alone knows and checks.
+                any_function=level is model.WipeLevel.BLANK,
+            )
 
-    def _reset_level(
-        self, driver: base.Driver, operation: model.Operation
-    ) -> model.WipeLevel:
-        """Keep the function only where it is the one that may stay."""
+    def _reset(
+        self,
+        task: agent_task.Task,
+        driver: base.Driver,
+        held: contextlib.ExitStack,
+    ) -> tuple[model.WipeLevel, pathlib.Path | None]:
+        """How deep a reset must go here, and the file that it loads again."""
+        operation = task.operation
         offered = self._levels(operation.deployable)
-        known = not offered or model.WipeLevel.RESET in offered
-        if known and not self._shows_other(
-            driver, operation, operation.expected_function, unreadable=True
-        ):
-            return model.WipeLevel.RESET
-        if model.WipeLevel.CLEAR in offered or not offered:
-            return model.WipeLevel.CLEAR
-        return offered[-1]
+        level = wiping.reset_level(
+            operation,
+            offered,
+            lambda: self._shows_other(
+                driver,
+                operation,
+                operation.expected_function,
+                unreadable=True,
+            ),
+        )
+        if level is not model.WipeLevel.RESET or not operation.image_uuid:
+            return level, None
+        self._advance(task, _Stage.FETCHING)
+        fetched = self._cache.fetch(operation, self._meter(task))
+        try:
+            return level, held.enter_context(fetched)
+        except (errors.FPGAError, OSError) as exc:
+            LOG.warning('Nothing to load again after a reset: %s', exc)
+            return wiping.clear_level(offered), None
 
     def _shows_other(
         self,

@@ -18,6 +18,7 @@ from cyborg_fpga import nouns
 from cyborg_fpga.conductor import choice
 from cyborg_fpga.conductor import inventory
 from cyborg_fpga.conductor import supervision
+from cyborg_fpga.db import bitstreams
 from cyborg_fpga.db import operations
 from cyborg_fpga.rpc import agent
 
@@ -25,6 +26,8 @@ LOG = logging.getLogger(__name__)
 
 # As long as the column.
 _STEP = 64
+# The weakest first.
+_STRENGTHS: tuple[str, ...] = ('none', 'reset', 'clear', 'blank')
 
 
 class Programming:
@@ -78,25 +81,15 @@ class Programming:
 
         :raises errors.InUse: Not idle, or another claim holds a handle.
         """
-        size = bitstream.size or 0
-        expected = (
-            deployable.program_fixed
-            + size / deployable.program_rate
-            + size / self._conf.download_rate
-        )
         return self._create(
             ctx,
             deployable,
-            expected,
+            self._expected(deployable, bitstream),
             {
                 'kind': model.OperationKind.PROGRAM.value,
                 'claim_uuid': claim_uuid,
-                'image_uuid': bitstream.uuid,
-                'image_hash_algo': bitstream.hash_algo,
-                'image_hash_value': bitstream.hash_value,
-                'image_size': bitstream.size,
-                'image_private': not bitstream.public,
                 'expected_function': bitstream.function_id,
+                **_image(bitstream),
             },
         )
 
@@ -111,28 +104,59 @@ class Programming:
 
         :raises errors.InUse: Not idle, or claimed again.
         """
+        level = self.wipe_level(deployable)
+        values: dict[str, object] = {
+            'kind': model.OperationKind.WIPE.value,
+            'claim_uuid': claim_uuid,
+            'wipe_level': level.value,
+            'expected_function': deployable.function_id,
+        }
+        image = None
+        if level is model.WipeLevel.RESET and deployable.bitstream_id:
+            image = self._known(ctx, deployable.bitstream_id)
+        if image is None:
+            expected = 2 * deployable.program_fixed
+            return self._create(ctx, deployable, expected, values)
+        # It is emptied, and then loaded once more.
+        expected = deployable.program_fixed + self._expected(deployable, image)
         return self._create(
-            ctx,
-            deployable,
-            2 * deployable.program_fixed,
-            {
-                'kind': model.OperationKind.WIPE.value,
-                'claim_uuid': claim_uuid,
-                'wipe_level': self.wipe_level(deployable).value,
-                'expected_function': deployable.function_id,
-            },
+            ctx, deployable, expected, {**values, **_image(image)}
+        )
+
+    def _known(
+        self, ctx: context.RequestContext, uuid: str
+    ) -> nouns.Bitstream | None:
+        """None: it was deleted, so that its function cannot stay."""
+        try:
+            return bitstreams.get(ctx, uuid)
+        except errors.NotFound:
+            return None
+
+    def _expected(
+        self, deployable: nouns.Deployable, image: nouns.Bitstream
+    ) -> float:
+        """Seconds that loading takes, from the download on."""
+        size = image.size or 0
+        download: float = size / self._conf.download_rate
+        return (
+            deployable.program_fixed
+            + size / deployable.program_rate
+            + download
         )
 
     def wipe_level(self, deployable: nouns.Deployable) -> model.WipeLevel:
         """Configured level, or the next stronger that the card can do."""
         private = deployable.bitstream_private
-        wanted = model.WipeLevel(
-            self._conf.wipe_private if private else self._conf.wipe_public
+        least = self._conf.wipe_at_least
+        wanted: str = max(
+            self._conf.wipe_private if private else self._conf.wipe_public,
+            least.get(deployable.hostname, least.get('*', 'none')),
+            key=_STRENGTHS.index,
         )
         resets = model.WipeLevel.RESET in deployable.wipe_levels
-        if wanted is model.WipeLevel.RESET and not resets:
+        if wanted == model.WipeLevel.RESET and not resets:
             return model.WipeLevel.CLEAR
-        return wanted
+        return model.WipeLevel(wanted)
 
     def _create(
         self,
@@ -234,3 +258,14 @@ class Programming:
                 step=f'waits: {reason}'[:_STEP],
             ),
         )
+
+
+def _image(bitstream: nouns.Bitstream) -> dict[str, object]:
+    """What an operation says of the image that it loads."""
+    return {
+        'image_uuid': bitstream.uuid,
+        'image_hash_algo': bitstream.hash_algo,
+        'image_hash_value': bitstream.hash_value,
+        'image_size': bitstream.size,
+        'image_private': not bitstream.public,
+    }

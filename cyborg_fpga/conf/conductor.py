@@ -1,6 +1,7 @@
 """Options of the conductor."""
 
 from oslo_config import cfg
+from oslo_config import types
 
 GROUP = cfg.OptGroup('conductor', title='Conductor')
 
@@ -111,6 +112,17 @@ trusted project.
         default='clear',
         choices=_WIPE_LEVELS,
         help="How a deployable is wiped when its bitstream is somebody's own.",
+    ),
+    cfg.Opt(
+        'wipe_at_least',
+        type=types.Dict(value_type=types.String(choices=_WIPE_LEVELS)),
+        default={},
+        help="""
+Hosts whose deployables are wiped at this level or a stronger one, whatever
+*wipe_public* and *wipe_private* say: ``host1.example.com:clear,*:reset``, where
+``*`` is any other host. From weak to strong: ``none``, ``reset``, ``clear``,
+``blank``. Names as ``openstack fpga host list`` shows them.
+""",
     ),
     cfg.BoolOpt(
         'exclusive_deployables',

@@ -146,6 +146,8 @@ class AWSF2Driver(base.Driver):
         device: model.PciAddress,
         deployable: str,
         level: model.WipeLevel,
+        *,
+        image: pathlib.Path | None = None,
     ) -> None:
         slot = self._find(device, deployable)
         if level == model.WipeLevel.NONE:

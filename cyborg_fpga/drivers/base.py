@@ -15,6 +15,14 @@ from cyborg_fpga.drivers import pci_function
 from cyborg_fpga.drivers import pci_health
 from cyborg_fpga.drivers import sysfs
 
+#: Of a card that a blank image empties: after it, what was there before can
+#: be loaded again.
+LEVELS_OF_BLANKS = (
+    model.WipeLevel.RESET,
+    model.WipeLevel.CLEAR,
+    model.WipeLevel.BLANK,
+)
+
 
 class Driver(abc.ABC):
     """One family of FPGA cards on one host.
@@ -107,10 +115,19 @@ class Driver(abc.ABC):
         device: model.PciAddress,
         deployable: str,
         level: model.WipeLevel,
+        *,
+        image: pathlib.Path | None = None,
     ) -> None:
         """Remove what the last user left, as *level* says.
 
+        All of it: registers and block memory of the logic, and the card's
+        own memory. A driver must not offer a level at which something of it
+        stays. On most hardware nothing but a configuration empties block
+        memory, so ``reset`` loads once more what is loaded.
+
         :param level: One of the report's ``wipe_levels``.
+        :param image: With ``reset``, the verified file of what is loaded;
+            None: nothing is loaded, or that file cannot be had.
         :raises errors.DeviceFailed: It did not work; the region must not be
             offered to anybody.
         """
@@ -149,6 +166,23 @@ class Driver(abc.ABC):
             cause=model.Cause.DEVICE_ERROR,
             detail=f'driver {self.name} makes no virtual functions',
         )
+
+    def _again(
+        self, device: model.PciAddress, deployable: str, image: pathlib.Path
+    ) -> None:
+        """Load *image*, which was loaded before it was wiped.
+
+        :raises errors.DeviceFailed: Also where the file is at fault: the card
+            is not what it was any more.
+        """
+        try:
+            self.program(device, deployable, image)
+        except errors.InvalidInput as exc:
+            raise errors.DeviceFailed(
+                deployable=deployable,
+                cause=model.Cause.IMAGE_CORRUPT,
+                detail=exc.message,
+            ) from exc
 
     @staticmethod
     def refuse_users(

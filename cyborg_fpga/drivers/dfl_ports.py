@@ -1,4 +1,4 @@
-"""Gives ports of a DFL card to virtual functions, and back.
+"""Resets ports of a DFL card, gives them to virtual functions, and back.
 
 The order is the kernel's: a port is released, then as many VFs are made as
 ports are released; the VFs are removed, then the ports are assigned. It
@@ -19,6 +19,7 @@ from cyborg_fpga.drivers import sysfs
 
 LOG = logging.getLogger(__name__)
 
+_RESET, _OLD_RESET = 0xB640, 0xB540
 _RELEASE, _ASSIGN = 0x4004B681, 0x4004B682
 _OLD_RELEASE, _OLD_ASSIGN = 0xB581, 0xB582
 _NUMBER_SIZE, _OLD_SIZE = 4, 12
@@ -35,6 +36,21 @@ def settled(fs: sysfs.Sysfs, card: dfl_tree.Card, number: int) -> bool:
         return True
     # Whatever is with neither the PF nor a VF was left by a failure.
     return bool(number) or not card.released()
+
+
+def reset(fs: sysfs.Sysfs, card: dfl_tree.Card, port: int) -> None:
+    """Reset *port*: the registers of its logic, and nothing else of it.
+
+    :raises OSError: EBUSY, a guest has it; or what the kernel says.
+    """
+    nodes = card.port_nodes(port)
+    if not nodes:
+        raise OSError(
+            errno.EBUSY,
+            'the port has no device node; is it given to a guest?',
+        )
+    for node in nodes:
+        fs.ioctl(node, _OLD_RESET if card.old else _RESET, b'')
 
 
 class Ports:

@@ -227,6 +227,27 @@ class Card:
             failure = OSError(errno.EIO, f'{found[:40]!r} is not an AFU id')
         raise failure
 
+    def memory_doors(self) -> list[str]:
+        """Attributes that have all memory beside its logic overwritten.
+
+        [] where its shell cannot do that, which only early ones can, or
+        where several ports share the memory: nobody says which part of it is
+        whose.
+        """
+        base = f'{self._fme}/dfl_dev.*'
+        shown = self._fs.glob(f'{base}/inf[0-9]_init_done')
+        doors = self._fs.glob(f'{base}/inf[0-9]_clear')
+        alone = len(self.ports()) == 1
+        return doors if alone and len(doors) == len(shown) else []
+
+    def overwrite_memory(self) -> None:
+        """Use :meth:`memory_doors`; seconds for each.
+
+        :raises OSError: What the kernel says.
+        """
+        for door in self.memory_doors():
+            self._fs.write(door, '1')
+
     def port_nodes(self, port: int) -> list[str]:
         """Device nodes of *port*: one, or one per VF that this host has."""
         return [path.rpartition('/')[2] for path in self._port_paths(port)]

@@ -94,6 +94,8 @@ class FakeDriver(base.Driver):
         device: model.PciAddress,
         deployable: str,
         level: model.WipeLevel,
+        *,
+        image: pathlib.Path | None = None,
     ) -> None:
         self._find(device, deployable)
         if level is model.WipeLevel.CLEAR:

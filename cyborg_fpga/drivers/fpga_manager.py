@@ -91,20 +91,26 @@ class FPGAManagerDriver(base.Driver):
         device: model.PciAddress,
         deployable: str,
         level: model.WipeLevel,
+        *,
+        image: pathlib.Path | None = None,
     ) -> None:
         _, family = self._find(device, deployable)
         if level == model.WipeLevel.NONE:
             return
-        image = self.blank_images.get(family.region)
-        if level == model.WipeLevel.RESET or image is None:
+        if level == model.WipeLevel.RESET and image is not None:
+            # A configuration sets all that the chip holds.
+            self._again(device, deployable, image)
+            return
+        blank = self.blank_images.get(family.region)
+        if blank is None:
             raise errors.DeviceFailed(
                 deployable=deployable,
                 cause=model.Cause.IMAGE_UNAVAILABLE,
-                detail='only a blank bitstream wipes such a chip, and '
-                f'level {level} or none is configured',
+                detail='only a blank bitstream wipes such a chip, and none is '
+                'configured',
             )
         try:
-            self._load(device, deployable, image, function=_BLANK)
+            self._load(device, deployable, blank, function=_BLANK)
         except errors.InvalidInput as exc:
             raise errors.DeviceFailed(
                 deployable=deployable,
@@ -125,7 +131,7 @@ class FPGAManagerDriver(base.Driver):
             readable = False
         levels: tuple[model.WipeLevel, ...] = ()
         if family.region in self.blank_images:
-            levels = (model.WipeLevel.CLEAR, model.WipeLevel.BLANK)
+            levels = base.LEVELS_OF_BLANKS
         state = self._state(number)
         failed = 'error' in state
         return model.DeviceReport(

@@ -29,12 +29,10 @@ from cyborg_fpga.drivers import pci_health
 
 LOG = logging.getLogger(__name__)
 
-_PORT_RESET = 0xB640
 _FME_PORT_PR = 0xB680
 #: argsz, flags, port id, buffer size, buffer address
 _PORT_PR = struct.Struct('<IIIIQ')
-#: The driver of before has calls of its own, and a status at the end.
-_OLD_PORT_RESET = 0xB540
+#: The driver of before has one of its own, with a status at the end.
 _OLD_FME_PORT_PR = 0xB580
 _OLD_PORT_PR = struct.Struct('<IIIIQQ')
 #: By the bits of that status, from the lowest on.
@@ -159,11 +157,28 @@ class IntelDFLDriver(base.Driver):
         device: model.PciAddress,
         deployable: str,
         level: model.WipeLevel,
+        *,
+        image: pathlib.Path | None = None,
     ) -> None:
-        if level == model.WipeLevel.RESET:
-            self._reset(device, deployable)
-        elif level != model.WipeLevel.NONE:
+        if level == model.WipeLevel.NONE:
+            return
+        card, port = self._find(device, deployable)
+        self.refuse_removal(deployable, card.leaving)
+        again = image if level == model.WipeLevel.RESET else None
+        if level != model.WipeLevel.RESET or not card.memory_doors():
             self._blank(device, deployable)
+        elif again is None:
+            self._reset(deployable, card, port)
+        else:
+            self._again(device, deployable, again)
+            again = None
+        try:
+            # Not while the last user's logic could still write there.
+            card.overwrite_memory()
+        except OSError as exc:
+            self._failed(deployable, exc, "overwriting the card's memory")
+        if again is not None:
+            self._again(device, deployable, again)
 
     def users(
         self, device: model.PciAddress, deployable: str
@@ -293,9 +308,11 @@ class IntelDFLDriver(base.Driver):
             region = card.region_id(port)
         except OSError:
             region = None
-        levels: tuple[model.WipeLevel, ...] = (model.WipeLevel.RESET,)
+        levels: tuple[model.WipeLevel, ...] = ()
         if region in self.blank_images:
-            levels += (model.WipeLevel.CLEAR, model.WipeLevel.BLANK)
+            levels = base.LEVELS_OF_BLANKS
+        elif card.memory_doors():
+            levels = (model.WipeLevel.RESET,)
         return model.DeployableReport(
             name=f'{card.address}/port{port}',
             handles=handles,
@@ -329,22 +346,20 @@ class IntelDFLDriver(base.Driver):
             detail=f'card {device} has no such region',
         )
 
-    def _reset(self, device: model.PciAddress, deployable: str) -> None:
-        card, port = self._find(device, deployable)
-        self.refuse_removal(deployable, card.leaving)
-        nodes = card.port_nodes(port)
-        if not nodes:
+    def _reset(self, deployable: str, card: dfl_tree.Card, port: int) -> None:
+        """Reset a port without a function, in which nothing else can be."""
+        try:
+            dfl_ports.reset(self._fs, card, port)
+            loaded = _function(card.afu_id(port))
+        except OSError as exc:
+            self._failed(deployable, exc, f'reset of port {port}')
+        if loaded is not None:
             raise errors.DeviceFailed(
                 deployable=deployable,
-                cause=model.Cause.DEVICE_BUSY,
-                detail='the port has no device node; is it given to a guest?',
+                cause=model.Cause.IMAGE_UNAVAILABLE,
+                detail='no reset empties its block memory, and there is no '
+                'file to load its function again',
             )
-        for node in nodes:
-            try:
-                request = _OLD_PORT_RESET if card.old else _PORT_RESET
-                self._fs.ioctl(node, request, b'')
-            except OSError as exc:
-                self._failed(deployable, exc, f'reset of {node}')
 
     def _blank(self, device: model.PciAddress, deployable: str) -> None:
         card, port = self._find(device, deployable)

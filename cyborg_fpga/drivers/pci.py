@@ -72,6 +72,8 @@ class PciDriver(base.Driver):
         device: model.PciAddress,
         deployable: str,
         level: model.WipeLevel,
+        *,
+        image: pathlib.Path | None = None,
     ) -> None:
         function = self._find(device, deployable)
         if level == model.WipeLevel.NONE:

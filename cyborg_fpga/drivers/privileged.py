@@ -94,6 +94,12 @@ _ASKED = re.compile(
 _ATTRIBUTE = re.compile(
     'bus/pci/devices/(?P<address>[0-9a-f:.]+)/(?P<name>[a-z_]+)'
 )
+#: What overwrites the memory of a card: numbers of a region, an engine, a
+#: feature of it and an interface.
+_MEMORY = re.compile(
+    'bus/pci/devices/([0-9a-f:.]+)/fpga_region/region([0-9]{1,6})'
+    '/dfl-fme[.]([0-9]{1,6})/dfl_dev[.]([0-9]{1,6})/inf([0-9])_clear'
+)
 _BINDING = re.compile('bus/pci/drivers/(?P<driver>[a-z-]+)/(?P<name>[a-z]+)')
 _IMAGE = re.compile('[0-9A-Za-z][0-9A-Za-z._-]{0,254}')
 _FUNCTION = re.compile('[0-9a-f]{32}')
@@ -125,10 +131,14 @@ class PrivilegedSysfs(sysfs.Sysfs):
     def write(self, path: str, text: str) -> None:
         match = _ATTRIBUTE.fullmatch(path)
         binding = _BINDING.fullmatch(path)
+        memory = _MEMORY.fullmatch(path)
         if match is not None:
             _write(match['address'], match['name'], text)
         elif binding is not None:
             _bind(binding['driver'], binding['name'], text)
+        elif memory is not None and text == '1':
+            address, *numbers = memory.groups()
+            _clear_memory(address, *map(int, numbers))
         else:
             raise _refused(path)
 
@@ -199,6 +209,18 @@ def _write(address: str, name: str, text: str) -> None:
         raise _refused(name)
     function = model.PciAddress.parse(address)
     _fs().write(f'bus/pci/devices/{function}/{name}', text)
+
+
+@default.entrypoint
+def _clear_memory(
+    address: str, region: int, fme: int, feature: int, interface: int
+) -> None:
+    function = model.PciAddress.parse(address)
+    _fs().write(
+        f'bus/pci/devices/{function}/fpga_region/region{region:d}/'
+        f'dfl-fme.{fme:d}/dfl_dev.{feature:d}/inf{interface:d}_clear',
+        '1',
+    )
 
 
 @default.entrypoint

@@ -126,25 +126,26 @@ class XilinxXRTDriver(base.Driver):
         device: model.PciAddress,
         deployable: str,
         level: model.WipeLevel,
+        *,
+        image: pathlib.Path | None = None,
     ) -> None:
         card = self._find(device, deployable)
         if level == model.WipeLevel.NONE:
             return
-        image = self.blank_images.get(card.region_id() or '')
-        if level == model.WipeLevel.RESET or image is None:
+        blank = self.blank_images.get(card.region_id() or '')
+        if blank is None:
             raise errors.DeviceFailed(
                 deployable=deployable,
                 cause=model.Cause.IMAGE_UNAVAILABLE,
-                detail='only a blank xclbin wipes such a card, and '
-                f'level {level} or none is configured',
+                detail='only a blank xclbin wipes such a card, and none is '
+                'configured',
             )
         try:
-            if self._holds(deployable, card, image):
-                # XRT does not load again what is loaded, so that what the
-                # last one left in the memories would stay.
+            if self._holds(deployable, card, blank):
+                # XRT does not load again what is loaded.
                 self._reset(deployable, card)
-            else:
-                self.program(device, deployable, image)
+            # No reset empties the card's memory: the blank xclbin has to.
+            self.program(device, deployable, blank)
         except errors.InvalidInput as exc:
             raise errors.DeviceFailed(
                 deployable=deployable,
@@ -158,6 +159,8 @@ class XilinxXRTDriver(base.Driver):
                 cause=model.Cause.READBACK_MISMATCH,
                 detail=f'function {found} after a blank xclbin',
             )
+        if level == model.WipeLevel.RESET and image is not None:
+            self._again(device, deployable, image)
 
     def _named(self, function: str | None) -> str | None:
         """A blank xclbin has a uuid like any other: it counts as none."""
@@ -186,7 +189,7 @@ class XilinxXRTDriver(base.Driver):
         region = card.region_id()
         levels: tuple[model.WipeLevel, ...] = ()
         if region in self.blank_images:
-            levels = (model.WipeLevel.CLEAR, model.WipeLevel.BLANK)
+            levels = base.LEVELS_OF_BLANKS
         return model.DeviceReport(
             driver=self.name,
             pci_address=first.address,

@@ -12,6 +12,7 @@ https://github.com/aws/aws-fpga, branch f2, below sdk/userspace:
 """
 
 import errno
+import functools
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -84,7 +85,7 @@ def _load(host: Sequence[cards.Card], argv: list[str]) -> tuple[int, str]:
 def _clear(host: Sequence[cards.Card], argv: list[str]) -> tuple[int, str]:
     def clear() -> str:
         slot, card = _slot(host, argv)
-        _do(card.unload, 0)
+        _do(functools.partial(card.unload, 0, memory=True))
         return _shown(slot, card)
 
     return _answer(clear)

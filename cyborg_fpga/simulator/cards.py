@@ -1,4 +1,4 @@
-"""One simulated card: loads images, resets ports, has memories and faults.
+"""One simulated card: loads images, resets ports, holds data, has faults.
 
 Its state is in files below ``DIR/state``, written before and after each
 change, so that a card process killed at any moment leaves what a card that
@@ -19,6 +19,7 @@ from oslo_log import log as logging
 
 from cyborg_fpga.simulator import bus
 from cyborg_fpga.simulator import faults
+from cyborg_fpga.simulator import holding
 from cyborg_fpga.simulator import kinds
 from cyborg_fpga.simulator import loading
 from cyborg_fpga.simulator import payload
@@ -30,6 +31,7 @@ from cyborg_fpga.simulator import tree
 LOG = logging.getLogger(__name__)
 
 _TICK = 0.02
+_LOGIC = (holding.Part.REGISTERS, holding.Part.BLOCKS)
 
 
 PowerCut = bus.PowerCut
@@ -52,6 +54,9 @@ class Card:
         self._decode = kinds.KINDS[card.kind].decode
         self.tree = card_tree
         self._state = directory / 'state'
+        self._holding = holding.Holding(
+            self._state, card.memory, memory=card.kind != 'zynq'
+        )
         self._flags = 0
         self._file = self._state / f'{card.address}.json'
         self._engine = threading.Lock()
@@ -127,34 +132,40 @@ class Card:
             if self._faults.has('held'):
                 raise _os_error(errno.EBUSY)
 
-    def reset(self, function: str, port: int) -> None:
-        """Reset a port: registers and memory go, its function stays."""
+    def reset(self, function: str) -> None:
+        """Reset the logic behind *function*, which stays."""
         with self._changed:
             self._check_present()
-            if self._faults.take('wipe'):
-                self._save()
-                raise _os_error(errno.EIO)
+            self._strike()
             if self._faults.take('dirty'):
                 self._save()
                 return
-            self._forget(function)
+            # PCI Express wants nothing of the last use to be readable. Where
+            # tenants bring the logic, a card can see to its registers only.
+            plain = self.spec.kind == 'pci'
+            parts = () if plain else (holding.Part.REGISTERS,)
+            self._holding.empty(function, *parts)
 
-    def reset_function(self, function: str) -> None:
-        """The same, by the address of one of its functions."""
-        position = self.functions().index(function)
-        self.reset(function, self.bus.port_of(position))
+    def unload(self, port: int, *, memory: bool) -> None:
+        """Take a port's function away, and all that it held.
 
-    def unload(self, port: int) -> None:
-        """Take a port's function away, and all that it held."""
+        :param memory: Have the card's memory overwritten too.
+        """
         with self._changed:
             self._check_present()
-            if self._faults.take('wipe'):
-                self._save()
-                raise _os_error(errno.EIO)
+            self._strike()
             self._ports[port].update(function_id=samples.BLANK, broken=False)
             for function in self.functions():
-                self._forget(function)
+                self._holding.empty(function, *(() if memory else _LOGIC))
             self._save()
+
+    def overwrite(self, interface: int) -> None:
+        """Empty what is behind one interface to the card's memory."""
+        with self._changed:
+            self._check_present()
+            self._strike()
+            for function in self.functions():
+                self._holding.overwrite(function, interface)
 
     def set_manager(self, state: str) -> None:
         with self._changed:
@@ -172,18 +183,14 @@ class Card:
         """Write as a guest with *function* would; lost while in reset."""
         with self._changed:
             if self._reachable(function, offset, len(data)):
-                with open(self._memory(function), 'r+b') as file:
-                    file.seek(offset)
-                    file.write(data)
+                self._holding.write(function, offset, data)
 
     def read_memory(self, function: str, offset: int, length: int) -> bytes:
         """Read as a guest with *function* would; all ones while in reset."""
         with self._changed:
             if not self._reachable(function, offset, length):
                 return b'\xff' * length
-            with open(self._memory(function), 'rb') as file:
-                file.seek(offset)
-                return file.read(length)
+            return self._holding.read(function, offset, length)
 
     def fault(self, kind: str, arguments: Mapping[str, Any]) -> None:
         with self._changed:
@@ -236,9 +243,7 @@ class Card:
             self._manager = {'state': 'write', 'status': ''}
             self._image(port).write_bytes(b'')
             # Whatever the logic held is gone with it.
-            for number, function in enumerate(self.functions()):
-                if self.bus.port_of(number) == port:
-                    self._forget(function)
+            self._empty(port, *_LOGIC)
             self._save()
 
     def _load(self, port: int, image: bytes) -> str:
@@ -287,6 +292,8 @@ class Card:
         self, port: int, function: str | None, state: str, status: str
     ) -> None:
         with self._changed:
+            if function in samples.BLANKS:
+                self._empty(port, holding.Part.MEMORY)
             self._ports[port].update(
                 loading=None,
                 broken=function is None,
@@ -319,16 +326,20 @@ class Card:
         port = self._ports[self.bus.port_of(position)]
         return not port['broken'] and port['loading'] is None
 
-    def _memory(self, function: str) -> pathlib.Path:
-        return self._state / f'{function}.memory'
+    def _strike(self) -> None:
+        """:raises OSError: EIO, it cannot be wiped."""
+        if self._faults.take('wipe'):
+            self._save()
+            raise _os_error(errno.EIO)
+
+    def _empty(self, port: int, *parts: holding.Part) -> None:
+        for number, function in enumerate(self.functions()):
+            if self.bus.port_of(number) == port:
+                self._holding.empty(function, *parts)
 
     def _image(self, port: int) -> pathlib.Path:
         """What has reached the region so far."""
         return self._state / f'{self.address}.port{port}.image'
-
-    def _forget(self, function: str) -> None:
-        with open(self._memory(function), 'wb') as file:
-            file.truncate(self.spec.memory)
 
     def _save(self) -> None:
         """Make the file, the tree and those who wait agree with us."""
@@ -354,9 +365,7 @@ class Card:
         held = guest['function'] or self.functions()[0] if guest else ''
         if held != self.bus.guest:
             self.bus.hold(held)
-        for function in self.functions():
-            if not self._memory(function).exists():
-                self._forget(function)
+        self._holding.make(self.functions())
         self.tree.arrange(self.bus.layout())
         if not self.tree.present():
             self.tree.build()

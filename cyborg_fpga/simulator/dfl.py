@@ -12,6 +12,7 @@ import errno
 import pathlib
 from collections.abc import Iterator
 
+from cyborg_fpga.simulator import holding
 from cyborg_fpga.simulator import pci_tree
 from cyborg_fpga.simulator import scenario
 from cyborg_fpga.simulator import tree
@@ -196,6 +197,7 @@ class DflTree(pci_tree.PciTree):
             self._set(fme / name, text)
         for name in _FME_ERRORS:
             self._set(fme / 'errors' / name, '0x0')
+        self._write_memory()
         self._set(self._manager / 'name', 'DFL FME FPGA Manager')
         self._class('fpga_manager', self._manager)
         for bridge, region in zip(
@@ -208,6 +210,26 @@ class DflTree(pci_tree.PciTree):
             self._set(path / 'name', 'DFL FPGA FME Bridge')
             self._set(path / 'state', 'enabled')
             self._class('fpga_bridge', path)
+
+    def _write_memory(self) -> None:
+        """The interfaces to its memory, which the engine can overwrite.
+
+        The shells of OFS only say how these are, and how it is with several
+        ports nobody knows.
+        """
+        if self._card.ports > 1:
+            return
+        path = self._engine / f'dfl_dev.{self._fme}'
+        self._set(path / 'type', '0x0')
+        self._set(path / 'feature_id', '0x9')
+        for number in range(holding.INTERFACES):
+            self._set(path / f'inf{number}_init_done', '1')
+            self._set(path / f'inf{number}_cal_fail', '0')
+            if not self._card.ofs:
+                self._knob(
+                    path / f'inf{number}_clear',
+                    tree.Knob('clear', self._card.address, number=number),
+                )
 
     def _write_wellbeing(self) -> None:
         super()._write_wellbeing()

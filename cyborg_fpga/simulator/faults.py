@@ -29,7 +29,7 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
     'lie': {'function_id': 'deadbeef' * 4},
     # Whatever is loaded, the card says that it is this.
     'misread': {'function_id': 'feedface' * 4},
-    # The port cannot be reset.
+    # Neither the port nor the card's memory can be reset.
     'wipe': {},
     # A reset succeeds and leaves everything as it was.
     'dirty': {},

@@ -72,7 +72,7 @@ def call(
         case 'fme', 'load':
             card.program(*_image(caller, old=old))
         case 'port', 'reset' if caller.empty:
-            card.reset(node.function, node.port)
+            card.reset(node.function)
         case 'fme', 'release':
             card.check_unused()
             card.bus.release(_port(caller, old=old))

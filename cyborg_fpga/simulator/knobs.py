@@ -58,7 +58,11 @@ def write(
         case 'reset':
             if text.strip() != '1':
                 raise bus.os_error(errno.EINVAL)
-            card.reset_function(knob.function)
+            card.reset(knob.function)
+        case 'clear':
+            if text.strip() != '1':
+                raise bus.os_error(errno.EINVAL)
+            card.overwrite(knob.number)
         case _:
             _arrange(card.bus, knob, text)
 

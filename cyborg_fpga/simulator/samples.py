@@ -13,7 +13,12 @@ from cyborg_fpga.simulator import virtual
 from cyborg_fpga.simulator import zynq
 
 BLANK = '0' * 32
+_BLANK_XCLBIN = 'b1a4' * 8
+#: Functions of blank images; they overwrite the card's memory.
+BLANKS = (BLANK, _BLANK_XCLBIN)
 _PARTS = {'03727093': '7z020clg484-1', '04738093': 'xczu9eg-ffvb1156-2-e'}
+#: Columns and rows of a bank of an iCE40 HX8K's configuration memory.
+_WIDTH, _HEIGHT, _BANKS = 872, 272, 4
 #: What the default scenario's two like cards have, and a function for it.
 EXAMPLE_REGION = '69528db6eb31577a8c3668f9faa081f6'
 EXAMPLE_FUNCTION = 'd8424dc4a4a3c413f89e433683f9040b'
@@ -67,7 +72,7 @@ def blank_gbs(region_id: str) -> bytes:
 
 def blank_xclbin(region_id: str) -> bytes:
     """The same for an Alveo card; it has a uuid like any xclbin."""
-    return sample_xclbin(region_id, 'b1a4' * 8, size=4096)
+    return sample_xclbin(region_id, _BLANK_XCLBIN, size=4096)
 
 
 def blank_bit(family: str) -> bytes:

@@ -42,11 +42,13 @@ class Knob:
 
     :ivar function: '' where what is written names it.
     :ivar driver: Whose attribute it is, where it is a driver's.
+    :ivar number: Of what, where a card has several.
     """
 
     action: str
     function: str
     driver: str = ''
+    number: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -119,7 +119,7 @@ def _reset(host: Sequence[cards.Card], options: Mapping[str, str]) -> str:
     said += 'Are you sure you wish to proceed? [Y/n]: \n'
     try:
         card.check_unused()
-        card.unload(0)
+        card.unload(0, memory=False)
     except OSError as exc:
         reason = os.strerror(exc.errno or 0)
         return f'{said}ERROR: {reason}\nReset failed on Device[{bdf}]\n'

@@ -94,7 +94,7 @@ class Loading(anyhost.Looking):
             self.driver.program(self.card, self.region.name, image)
             self.assertEqual(expected, self.shown())
         for level in (model.WipeLevel.NONE, *self.region.wipe_levels):
-            self.driver.wipe(self.card, self.region.name, level)
+            self.driver.wipe(self.card, self.region.name, level, image=image)
             if level in (model.WipeLevel.CLEAR, model.WipeLevel.BLANK):
                 expected = None
             self.assertEqual(expected, self.shown(), level)

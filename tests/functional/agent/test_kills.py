@@ -4,6 +4,7 @@ Agent and cards are processes of their own; the conductor is a stand-in with
 the database's rule, one `begin` per operation.
 """
 
+import dataclasses
 import hashlib
 import json
 import multiprocessing.connection
@@ -311,7 +312,9 @@ class WipeKillTest(KillTest):
         loaded = self.program()
         self.live(loaded)
         self.cards.write_memory(CARD, 0, b'secret')
-        operation = self.operation(
+        operation = dataclasses.replace(
+            loaded,
+            uuid=str(uuid.uuid4()),
             kind=model.OperationKind.WIPE,
             wipe_level=level,
             expected_function=CRYPTO,

@@ -31,6 +31,8 @@ class TestXrt(base.ServiceTest):
         self.assertEqual(function, region['function_id'])
         self.service.released(claim['uuid'])
         self.assert_nothing_left()
-        # There is no reset, so a blank xclbin has been loaded.
+        # A blank xclbin was loaded, and then the same once more.
         (region,) = self.service.get(path)['deployables']
-        self.assertIsNone(region['function_id'])
+        self.assertEqual(function, region['function_id'])
+        (card,) = self.service.simulator.cards()
+        self.assertEqual(3, card['ports'][0]['loads'])

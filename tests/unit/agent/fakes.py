@@ -52,6 +52,7 @@ class Cards(base.Driver):
         self.lies = {}  # deployable -> function shown whatever is loaded
         self.levels = (model.WipeLevel.RESET, model.WipeLevel.CLEAR)
         self.scanning = lambda: None
+        self.given = None  # function of the file that came with a wipe
 
     def discover(self):
         self._called('discover')
@@ -91,8 +92,9 @@ class Cards(base.Driver):
         self._called('identify', deployable)
         return self.lies.get(deployable, self.loaded[deployable])
 
-    def wipe(self, device, deployable, level):
+    def wipe(self, device, deployable, level, *, image=None):
         self._called('wipe', deployable, level)
+        self.given = image and self._parsed(image)
         if level is model.WipeLevel.CLEAR:
             self.loaded[deployable] = None
 
@@ -191,25 +193,33 @@ class Conductor:
 
 def program(images, function=CRYPTO, **values):
     """An operation that loads *function*, with its image in *images*."""
-    content = values.pop('content', image_of(function))
-    sha = hashlib.sha512(content).hexdigest()
-    values = {
-        'image_uuid': images.add(content),
-        'image_hash_algo': 'sha512',
-        'image_hash_value': sha,
-        'image_size': len(content),
-        **values,
-    }
+    values = {**_image(images, function, values), **values}
     return _operation(model.OperationKind.PROGRAM, **values)
 
 
-def wipe(level, function=CRYPTO, **values):
+def wipe(level, function=CRYPTO, *, images=None, **values):
+    """An operation that wipes what holds *function*.
+
+    :param images: Where its image is put, for it to be loaded again.
+    """
+    if images is not None:
+        values = {**_image(images, function, values), **values}
     return _operation(
         model.OperationKind.WIPE,
         wipe_level=level,
         expected_function=function,
         **values,
     )
+
+
+def _image(images, function, values):
+    content = values.pop('content', image_of(function))
+    return {
+        'image_uuid': images.add(content),
+        'image_hash_algo': 'sha512',
+        'image_hash_value': hashlib.sha512(content).hexdigest(),
+        'image_size': len(content),
+    }
 
 
 def no_space():

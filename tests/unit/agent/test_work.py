@@ -324,17 +324,42 @@ class WipeTest(base.ExecutorTest):
     def levels(self):
         return [call[2] for call in self.cards.acts()]
 
+    def reset(self, **values):
+        return fakes.wipe(
+            model.WipeLevel.RESET, **{'images': self.images, **values}
+        )
+
     def test_reset_keeps_the_function(self):
-        outcome = self.run_to_end(fakes.wipe(model.WipeLevel.RESET))
+        outcome = self.run_to_end(self.reset())
         self.assertTrue(outcome.succeeded)
         self.assertTrue(outcome.touched)
         self.assertEqual(fakes.CRYPTO, outcome.function_id)
         self.assertEqual([model.WipeLevel.RESET], self.levels())
         self.assertEqual(1, self.conductor.count('begin'))
 
+    def test_reset_is_given_what_is_to_be_loaded_again(self):
+        self.run_to_end(self.reset())
+        self.assertEqual(fakes.CRYPTO, self.cards.given)
+
+    def test_reset_of_what_is_blank_needs_no_file(self):
+        self.cards.loaded[fakes.REGION] = None
+        outcome = self.run_to_end(self.reset(function=None, images=None))
+        self.assertTrue(outcome.succeeded)
+        self.assertEqual([model.WipeLevel.RESET], self.levels())
+
+    def test_function_that_cannot_be_loaded_again_is_cleared(self):
+        gone = {'image_uuid': '11111111-1111-1111-1111-111111111111'}
+        damaged = {'image_hash_value': 'a' * 128}
+        for fence, values in enumerate(({'images': None}, gone, damaged)):
+            self.cards.loaded[fakes.REGION] = fakes.CRYPTO
+            outcome = self.run_to_end(self.reset(fence=fence, **values))
+            self.assertTrue(outcome.succeeded, values)
+            self.assertIsNone(outcome.function_id)
+        self.assertEqual([model.WipeLevel.CLEAR] * 3, self.levels())
+
     def test_reset_of_another_function_clears(self):
         self.cards.loaded[fakes.REGION] = fakes.ZIP
-        outcome = self.run_to_end(fakes.wipe(model.WipeLevel.RESET))
+        outcome = self.run_to_end(self.reset())
         self.assertTrue(outcome.succeeded)
         self.assertIsNone(outcome.function_id)
         self.assertEqual([model.WipeLevel.CLEAR], self.levels())
@@ -351,14 +376,14 @@ class WipeTest(base.ExecutorTest):
             return identify(*args)
 
         self.cards.identify = unreadable_once
-        outcome = self.run_to_end(fakes.wipe(model.WipeLevel.RESET))
+        outcome = self.run_to_end(self.reset())
         self.assertTrue(outcome.succeeded)
         self.assertEqual([model.WipeLevel.CLEAR], self.levels())
 
     def test_card_that_cannot_reset_is_cleared(self):
         self.cards.levels = (model.WipeLevel.CLEAR,)
         self.executor.learn(self.cards.discover())
-        outcome = self.run_to_end(fakes.wipe(model.WipeLevel.RESET))
+        outcome = self.run_to_end(self.reset())
         self.assertIsNone(outcome.function_id)
         self.assertEqual([model.WipeLevel.CLEAR], self.levels())
 
@@ -370,7 +395,7 @@ class WipeTest(base.ExecutorTest):
             return None if self.cards.acts() else found
 
         self.cards.identify = lost
-        outcome = self.run_to_end(fakes.wipe(model.WipeLevel.RESET))
+        outcome = self.run_to_end(self.reset())
         self.assertEqual(model.Cause.READBACK_MISMATCH, outcome.cause)
 
     def test_clear_leaves_nothing(self):
@@ -409,7 +434,7 @@ class WipeTest(base.ExecutorTest):
         self.cards.refuses['wipe'] = errors.DeviceFailed(
             deployable=fakes.REGION, cause='device_error', detail='no'
         )
-        outcome = self.run_to_end(fakes.wipe(model.WipeLevel.RESET))
+        outcome = self.run_to_end(self.reset())
         self.assertEqual(model.Cause.DEVICE_ERROR, outcome.cause)
         self.assertTrue(outcome.touched)
 

@@ -2,6 +2,7 @@
 
 from cyborg_fpga import errors
 from cyborg_fpga import model
+from cyborg_fpga.db import bitstreams
 from cyborg_fpga.db import operations
 from tests.unit.conductor import base
 from tests.unit.conductor import standins
@@ -100,6 +101,47 @@ class TestWipeLevel(base.ConductorTest):
         self.assertEqual(model.WipeLevel.RESET, self.level())
 
     def test_private_function_goes(self):
+        level = self.level(visibility='private', owner='alice')
+        self.assertEqual(model.WipeLevel.CLEAR, level)
+
+    def test_reset_says_what_to_load_again(self):
+        image = self.image(size=30_000_000)
+        claim = self.programmed(image_uuid=image)
+        loading = self.agents.taken[-1]
+        self.ask('release', uuid=claim, force=False)
+        wipe = self.agents.taken[-1]
+        self.assertEqual(
+            (image, loading.image_hash_value, loading.image_size),
+            (wipe.image_uuid, wipe.image_hash_value, wipe.image_size),
+        )
+        # It has the time for that, the download included.
+        self.assertGreaterEqual(wipe.seconds_left, loading.seconds_left)
+
+    def test_reset_of_what_was_deleted_says_none(self):
+        image = self.image()
+        claim = self.programmed(image_uuid=image)
+        bitstreams.forget(self.ctx, [image])
+        self.ask('release', uuid=claim, force=False)
+        self.assertIsNone(self.agents.taken[-1].image_uuid)
+
+    def test_what_is_cleared_is_not_loaded_again(self):
+        self.level(visibility='private', owner='alice')
+        self.assertIsNone(self.agents.taken[-1].image_uuid)
+
+    def at_least(self, **levels):
+        self.database.conf.set_override('wipe_at_least', levels, 'conductor')
+
+    def test_host_can_ask_for_more(self):
+        self.at_least(**{db.HOST: 'clear'})
+        self.assertEqual(model.WipeLevel.CLEAR, self.level())
+
+    def test_all_other_hosts_can(self):
+        self.at_least(**{'*': 'blank', 'elsewhere': 'none'})
+        self.assertEqual(model.WipeLevel.BLANK, self.level())
+
+    def test_host_cannot_ask_for_less(self):
+        self.at_least(**{'*': 'none', db.HOST: 'reset'})
+        self.assertEqual(model.WipeLevel.RESET, self.level())
         level = self.level(visibility='private', owner='alice')
         self.assertEqual(model.WipeLevel.CLEAR, level)
 

@@ -68,6 +68,11 @@ class Subject:
         return families.Table.read(path)
 
 
+_ALL = (
+    model.WipeLevel.RESET,
+    model.WipeLevel.CLEAR,
+    model.WipeLevel.BLANK,
+)
 _QUICK = 'program_fixed: 0, program_rate: 1000000000'
 
 SUBJECTS = {
@@ -109,6 +114,8 @@ SUBJECTS = {
         handles=('0000:3b:00.0',),
         image=lambda function: samples.sample_gbs(_A10, function),
         misfit=lambda function: samples.sample_gbs(_D5005, function),
+        levels=_ALL,
+        blank=samples.blank_gbs(_A10),
     ),
     'intel_dfl_ofs': Subject(
         driver=intel_dfl.IntelDFLDriver,
@@ -122,6 +129,8 @@ SUBJECTS = {
         handles=('0000:3b:00.5', '0000:3b:00.6', '0000:3b:00.7'),
         image=lambda function: samples.sample_gbs(_N6000, function),
         misfit=lambda function: samples.sample_gbs(_A10, function),
+        levels=_ALL,
+        blank=samples.blank_gbs(_N6000),
     ),
     'aws_f2': Subject(
         driver=aws_f2.AWSF2Driver,
@@ -151,7 +160,7 @@ SUBJECTS = {
         card='ffffffff:ff:00.0',
         deployable='ffffffff:ff:00.0/full',
         handles=('ffffffff:ff:00.0',),
-        levels=(model.WipeLevel.CLEAR, model.WipeLevel.BLANK),
+        levels=_ALL,
         image=lambda function: _bit('7z020clg484-1', name=function),
         misfit=lambda function: _bit('xczu9eg-ffvb1156-2-e', name=function),
         blank=samples.sample_bit('7z020clg484-1', '03727093', name='blank'),
@@ -176,7 +185,7 @@ SUBJECTS = {
         card='0000:3b:00.0',
         deployable='0000:3b:00.0/user',
         handles=('0000:3b:00.1',),
-        levels=(model.WipeLevel.CLEAR, model.WipeLevel.BLANK),
+        levels=_ALL,
         image=lambda function: samples.sample_xclbin(_U250, function),
         misfit=lambda function: samples.sample_xclbin(_A10, function),
         blank=samples.sample_xclbin(_U250, 'b1a4' * 8),

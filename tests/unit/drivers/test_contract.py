@@ -22,6 +22,8 @@ from tests.unit.drivers import subjects
 
 FUNCTION = subjects.FUNCTION
 ROOT = pathlib.Path(__file__).parents[3]
+#: In registers, in block memory and in the card's own.
+PLACES = (0, BLOCKS := 20000, 40000, 60000)
 
 
 class Contract(anyhost.AnyHost):
@@ -69,6 +71,19 @@ class Contract(anyhost.AnyHost):
             port['loads']
             for card in self.simulator.cards()
             for port in card['ports']
+        ]
+
+    def leave(self, places=PLACES):
+        """Let a guest leave something wherever it can."""
+        for place in places:
+            self.simulator.write_memory(self.guest, place, b'secret')
+
+    def left(self):
+        """Where the next one finds it."""
+        return [
+            place
+            for place in PLACES
+            if self.simulator.read_memory(self.guest, place, 6) == b'secret'
         ]
 
     def fails(self, call, *args):
@@ -276,36 +291,52 @@ class Resetting(Contract):
     """What holds where a card can be reset."""
 
     def test_a_reset_removes_data_and_keeps_the_function(self):
+        image = self.image() if self.subject.image else None
+        if image is not None:
+            self.driver.program(self.card, self.name, image)
+        before = self.driver.identify(self.card, self.name)
+        self.leave()
+        self.assertEqual([*PLACES], self.left())
+        level = model.WipeLevel.RESET
+        self.driver.wipe(self.card, self.name, level, image=image)
+        self.assertEqual([], self.left())
+        self.assertEqual(before, self.driver.identify(self.card, self.name))
+
+    def test_a_reset_without_a_file_leaves_nothing_or_says_so(self):
         if self.subject.image is not None:
             self.driver.program(self.card, self.name, self.image())
-        before = self.driver.identify(self.card, self.name)
-        self.simulator.write_memory(self.guest, 0, b'secret')
+        self.leave()
+        try:
+            self.driver.wipe(self.card, self.name, model.WipeLevel.RESET)
+        except errors.DeviceFailed:
+            return
+        self.assertEqual([], self.left())
+
+    def test_a_reset_of_what_is_blank_removes_data(self):
+        # There is no block memory where nothing configures one.
+        self.leave([place for place in PLACES if place != BLOCKS])
         self.driver.wipe(self.card, self.name, model.WipeLevel.RESET)
-        self.assertEqual(
-            bytes(6), self.simulator.read_memory(self.guest, 0, 6)
-        )
-        self.assertEqual(before, self.driver.identify(self.card, self.name))
+        self.assertEqual([], self.left())
+        self.assertIsNone(self.driver.identify(self.card, self.name))
 
 
 class Clearing(Contract):
     """What holds where a function can be taken off a card."""
 
     def test_clearing_removes_data_and_function(self):
-        self.driver.program(self.card, self.name, self.image())
-        self.simulator.write_memory(self.guest, 0, b'secret')
-        self.driver.wipe(self.card, self.name, model.WipeLevel.CLEAR)
-        self.assertIsNone(self.driver.identify(self.card, self.name))
-        self.assertNotEqual(
-            b'secret', self.simulator.read_memory(self.guest, 0, 6)
-        )
+        for level in self.subject.levels:
+            if level is not model.WipeLevel.RESET:
+                self.driver.program(self.card, self.name, self.image())
+                self.leave()
+                self.driver.wipe(self.card, self.name, level)
+                self.assertIsNone(self.driver.identify(self.card, self.name))
+                self.assertEqual([], self.left(), level)
 
     def test_clearing_what_is_clear_removes_data_all_the_same(self):
         self.driver.wipe(self.card, self.name, model.WipeLevel.CLEAR)
-        self.simulator.write_memory(self.guest, 0, b'secret')
+        self.leave()
         self.driver.wipe(self.card, self.name, model.WipeLevel.CLEAR)
-        self.assertNotEqual(
-            b'secret', self.simulator.read_memory(self.guest, 0, 6)
-        )
+        self.assertEqual([], self.left())
 
 
 class OnABus(Contract):

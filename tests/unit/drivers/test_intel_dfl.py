@@ -204,7 +204,14 @@ class TestDiscover(DriverTest):
             (model.WipeLevel.RESET,), self.deployable().wipe_levels
         )
         self.driver.blank_images = {A10: pathlib.Path('/blank')}
-        self.assertIn(model.WipeLevel.CLEAR, self.deployable().wipe_levels)
+        self.assertEqual(
+            (
+                model.WipeLevel.RESET,
+                model.WipeLevel.CLEAR,
+                model.WipeLevel.BLANK,
+            ),
+            self.deployable().wipe_levels,
+        )
         self.assertEqual(
             (model.WipeLevel.RESET,), self.deployable(VF_CARD).wipe_levels
         )
@@ -571,13 +578,59 @@ class TestWipe(DriverTest):
 
     def test_a_reset_removes_all_data_and_keeps_the_function(self):
         self.driver.program(PF, PORT, self.image())
-        self.simulator.write_memory(str(PF), 65530, b'secret')
-        self.driver.wipe(PF, PORT, model.WipeLevel.RESET)
+        self.simulator.write_memory(str(PF), 0, b'x' * 65536)
+        level = model.WipeLevel.RESET
+        self.driver.wipe(PF, PORT, level, image=self.image())
         self.assertEqual(
             bytes(65536), self.simulator.read_memory(str(PF), 0, 65536)
         )
         self.assertEqual(FUNCTION, self.driver.identify(PF, PORT))
-        self.assertEqual(1, self.simulator.cards()[0]['ports'][0]['loads'])
+        self.assertEqual(2, self.simulator.cards()[0]['ports'][0]['loads'])
+
+    def test_without_its_file_a_function_is_not_said_to_be_reset(self):
+        self.driver.program(PF, PORT, self.image())
+        self._wipe_fails(model.Cause.IMAGE_UNAVAILABLE, model.WipeLevel.RESET)
+
+    def test_memory_is_overwritten_after_the_logic_that_could_write_it(self):
+        steps = []
+
+        class Watched(type(self.host.fs)):
+            def write(self, path, text):
+                steps.append(path.rpartition('/')[2])
+                super().write(path, text)
+
+            def ioctl(self, *args, **kwargs):
+                steps.append('load')
+                return super().ioctl(*args, **kwargs)
+
+        driver = intel_dfl.IntelDFLDriver(Watched(self.host.directory))
+        level = model.WipeLevel.RESET
+        driver.wipe(PF, PORT, level, image=self.image())
+        self.assertEqual(['load', 'inf0_clear', 'inf1_clear'], steps)
+
+    def test_memory_that_cannot_be_overwritten_takes_a_blank_image(self):
+        self.driver.program(PF, PORT, self.image())
+        (path, *_) = self.sys.resolve().glob(f'{PF}/*/*/*/dfl_dev.*')
+        (path / 'inf1_clear').unlink()
+        level = model.WipeLevel.RESET
+        self.driver.wipe(PF, PORT, level, image=self.image())
+        # Its own, the blank one, its own again.
+        self.assertEqual(3, self.simulator.cards()[0]['ports'][0]['loads'])
+        self.assertEqual(FUNCTION, self.driver.identify(PF, PORT))
+        self.driver.blank_images = {}
+        self.assertEqual((), self.deployable().wipe_levels)
+        self._wipe_fails(model.Cause.IMAGE_UNAVAILABLE, level)
+
+    def test_a_file_that_went_bad_is_the_cards_failure_once_it_is_wiped(self):
+        self.driver.program(PF, PORT, self.image())
+        bad = self.image(D5005)
+        self.fails(
+            model.Cause.IMAGE_CORRUPT,
+            '',
+            lambda: self.driver.wipe(
+                PF, PORT, model.WipeLevel.RESET, image=bad
+            ),
+        )
 
     def test_every_vf_of_the_region_is_reset(self):
         handles = self.deployable(VF_CARD).handles

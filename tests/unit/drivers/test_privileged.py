@@ -45,6 +45,24 @@ class TestPrivileged(base.BaseTestCase):
         self.fs.write('bus/pci/devices/0000:3b:00.0/sriov_numvfs', '4')
         self.assertEqual('4', (self.function / 'sriov_numvfs').read_text())
 
+    def test_memory_is_overwritten(self):
+        feature = 'fpga_region/region0/dfl-fme.0/dfl_dev.3'
+        (self.function / feature).mkdir(parents=True)
+        (self.function / feature / 'inf1_clear').write_text('')
+        path = f'bus/pci/devices/0000:3b:00.0/{feature}'
+        self.fs.write(f'{path}/inf1_clear', '1')
+        self.assertEqual(
+            '1', (self.function / feature / 'inf1_clear').read_text()
+        )
+        for name, text in (
+            ('inf1_clear', '2'),
+            ('inf1_init_done', '1'),
+            ('../inf1_clear', '1'),
+        ):
+            self.assertRaises(
+                PermissionError, self.fs.write, f'{path}/{name}', text
+            )
+
     def test_any_other_attribute_is_refused(self):
         for path in (
             'bus/pci/devices/0000:3b:00.0/remove',

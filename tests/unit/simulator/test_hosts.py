@@ -111,11 +111,11 @@ class TestAgents(base.BaseTestCase):
         self.assertEqual(
             {
                 'PAC_D5005': ('intel_dfl', reset),
-                'U250': ('xilinx_xrt', clear),
+                'U250': ('xilinx_xrt', reset),
                 'SRIOV': ('pci', reset),
                 'F2': ('aws_f2', clear),
-                'ZYNQ7000': ('fpga_manager', clear),
-                'ZYNQMP': ('fpga_manager', clear),
+                'ZYNQ7000': ('fpga_manager', reset),
+                'ZYNQMP': ('fpga_manager', reset),
             },
             found,
         )
