@@ -2,11 +2,14 @@
 
 The instance gets no bits into its hands: it names an image, and AWS's tools
 have it loaded. The PCI ids of a slot's function change with the image, its
-address does not. Nothing in sysfs says what is loaded, so each look at the
-cards asks AWS's tools: once which slots there are, and once for each slot.
+address does not. Nothing in sysfs says what is loaded, only AWS's tools do,
+one slot at a time; but a load removes the slot's function and finds it again,
+and that shows. So what a slot was last seen to hold is remembered, and each
+look at the cards asks about one slot, in turn, besides those that changed.
 """
 
 import errno
+import itertools
 import pathlib
 import re
 from typing import NamedTuple
@@ -22,6 +25,7 @@ from cyborg_fpga.bitstream import header
 from cyborg_fpga.drivers import base
 from cyborg_fpga.drivers import families
 from cyborg_fpga.drivers import pci_function
+from cyborg_fpga.drivers import sysfs
 
 LOG = logging.getLogger(__name__)
 
@@ -87,27 +91,93 @@ class _State(NamedTuple):
     shell: int
 
 
+class _Seen(NamedTuple):
+    """A slot as it was last seen.
+
+    :ivar sign: What sysfs showed before, and which of our loads was the
+        last; where either is another now, *state* is not to be trusted.
+    :ivar state: None: the slot's function was gone.
+    """
+
+    sign: tuple[object, ...]
+    state: _State | None
+
+
 class AWSF2Driver(base.Driver):
     """Has AFIs loaded into local slots."""
 
     name = 'aws_f2'
 
+    def __init__(
+        self, fs: sysfs.Sysfs, table: families.Table | None = None
+    ) -> None:
+        super().__init__(fs, table)
+        #: Which functions for management there were when slots were listed.
+        self._host: list[model.PciAddress] = []
+        #: The one that was asked about longest ago first.
+        self._seen: dict[_Slot, _Seen | None] = {}
+        self._loads = itertools.count()
+        self._loaded: dict[model.PciAddress, int] = {}
+
     def discover(self) -> list[model.DeviceReport]:
         known = self._known()
-        if known is None:
+        if not known:
+            self._host, self._seen = [], {}
             return []
-        management, family = known
+        self._look([function.address for function, _ in known])
         reports = []
-        for slot in sorted(self._slots(), key=lambda slot: slot.address):
-            try:
-                reports.append(self._report(slot, management, family))
-            except OSError as exc:
-                card = pci_function.Function(self._fs, slot.address)
-                if card.text('vendor') is not None:
-                    # It is there, so it must not look as if it were not.
-                    raise
-                LOG.warning('Skipping slot %s: %s', slot.number, exc)
+        for slot in sorted(self._seen, key=lambda slot: slot.address):
+            seen = self._seen[slot]
+            if seen is not None and seen.state is not None:
+                reports.append(self._report(slot, seen.state, *known[0]))
         return reports
+
+    def _look(self, host: list[model.PciAddress]) -> None:
+        """Bring what is remembered of each slot up to date.
+
+        :param host: The functions for management, one for each slot.
+        :raises OSError: What the tools say of a slot that is there.
+        """
+        if host != self._host:
+            slots = self._slots()
+            self._seen = {slot: self._seen.get(slot) for slot in slots}
+            self._host = host
+        signs = {slot: self._sign(slot) for slot in self._seen}
+        changed = [
+            slot
+            for slot, seen in self._seen.items()
+            if seen is None or seen.sign != signs[slot]
+        ]
+        # One besides: a load that did not rescan the bus shows nowhere else.
+        for slot in changed or list(self._seen)[:1]:
+            self._ask(slot, signs[slot])
+
+    def _sign(self, slot: _Slot) -> tuple[object, ...]:
+        card = pci_function.Function(self._fs, slot.address)
+        try:
+            return (
+                self._loaded.get(slot.address),
+                self._fs.instance(card.path),
+                card.id('vendor'),
+                card.id('device'),
+                card.driver(),
+            )
+        except OSError:
+            return ()
+
+    def _ask(self, slot: _Slot, sign: tuple[object, ...]) -> None:
+        """Ask the tools about *slot*, which had *sign* before that."""
+        # To its end: whatever comes of it, the others are next.
+        self._seen.pop(slot)
+        self._seen[slot] = None
+        try:
+            self._seen[slot] = _Seen(sign, self._state(slot))
+        except OSError as exc:
+            if self._sign(slot):
+                # It is there, so it must not look as if it were not.
+                raise
+            LOG.warning('Skipping slot %s: %s', slot.number, exc)
+            self._seen[slot] = _Seen((), None)
 
     def program(
         self, device: model.PciAddress, deployable: str, image: pathlib.Path
@@ -123,7 +193,7 @@ class AWSF2Driver(base.Driver):
             if reason:
                 raise errors.DoesNotFit(reason=reason)
             words = ('-S', str(slot.number), '-I', said.name)
-            self._tell('fpga-load-local-image', *words, seconds=_LOAD_SECONDS)
+            self._change(slot, 'fpga-load-local-image', *words)
         except OSError as exc:
             self._failed(deployable, exc)
 
@@ -160,17 +230,28 @@ class AWSF2Driver(base.Driver):
             )
         try:
             words = ('-S', str(slot.number))
-            self._tell('fpga-clear-local-image', *words, seconds=_LOAD_SECONDS)
+            self._change(slot, 'fpga-clear-local-image', *words)
         except OSError as exc:
             self._failed(deployable, exc)
+
+    def _change(self, slot: _Slot, tool: str, *words: str) -> None:
+        """Let *tool* change what is in *slot*.
+
+        :raises OSError: As :meth:`_tell`.
+        """
+        try:
+            self._tell(tool, *words, seconds=_LOAD_SECONDS)
+        finally:
+            # What a look that is under way sees is of before.
+            self._loaded[slot.address] = next(self._loads)
 
     def _report(
         self,
         slot: _Slot,
+        state: _State,
         management: pci_function.Function,
         family: families.Family,
     ) -> model.DeviceReport:
-        state = self._state(slot)
         function, readable = None, True
         try:
             function = _function(state)
@@ -211,10 +292,9 @@ class AWSF2Driver(base.Driver):
             ),
         )
 
-    def _known(self) -> tuple[pci_function.Function, families.Family] | None:
-        """A management function, which every such instance has."""
-        if not any(f.driver == self.name for f in self._families.families):
-            return None
+    def _known(self) -> list[tuple[pci_function.Function, families.Family]]:
+        """The functions for management, which every such instance has."""
+        found = []
         for address in pci_function.addresses(self._fs):
             function = pci_function.Function(self._fs, address)
             try:
@@ -224,8 +304,8 @@ class AWSF2Driver(base.Driver):
                 continue
             family = self._families.find(self.name, vendor, device)
             if family is not None:
-                return function, family
-        return None
+                found.append((function, family))
+        return found
 
     def _slots(self) -> list[_Slot]:
         """:raises OSError: The tools are missing or fail."""

@@ -30,7 +30,7 @@ class Driver(abc.ABC):
     The agent makes one instance per enabled driver. It calls
     :meth:`discover` once at a time and the others from one thread per
     card, so a driver keeps no state but its accessor, through which it does
-    all input and output.
+    all input and output, and what it can do without.
     """
 
     #: Name in ``[agent] enabled_drivers`` and in ``devices.driver``.

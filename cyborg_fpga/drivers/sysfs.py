@@ -138,6 +138,13 @@ class Sysfs:
         """The link's own text, e.g. ``../0000:3b:10.0``."""
         return os.readlink(self._path(path))
 
+    def instance(self, path: str) -> int:
+        """What tells a directory from one that was there under its name.
+
+        A device that is removed from its bus and found again has another.
+        """
+        return os.stat(self._path(path)).st_ino
+
     def resolve(self, path: str) -> str:
         """Where *path* leads once every link is followed, from the root."""
         return os.path.relpath(

@@ -144,7 +144,7 @@ class TestReadOnly(base.BaseTestCase):
         reading = {
             'read', 'read_bytes', 'listdir', 'glob', 'exists', 'readlink',
             'resolve', 'boot_id', 'loaded_firmware', 'has_tool', 'opened_by',
-            'is_kernels', 'patience',
+            'is_kernels', 'patience', 'instance',
         }  # fmt: skip
         closed = {'write', 'load_firmware', 'run', 'ioctl', 'run_function'}
         public = {n for n in dir(sysfs.Sysfs) if not n.startswith('_')}

@@ -103,6 +103,84 @@ class TestDiscover(AwsTest):
             self.lines,
         )
 
+    def test_the_next_looks_ask_about_one_slot_each_in_turn(self):
+        self.driver.discover()
+        first = self.driver.discover()
+        del self.lines[:]
+        for _ in range(4):
+            self.assertEqual(first, self.driver.discover())
+        self.assertEqual(
+            [
+                'fpga-describe-local-image -S 1',
+                'fpga-describe-local-image -S 0',
+            ]
+            * 2,
+            self.lines,
+        )
+
+    def test_however_many_slots_there_are_a_look_runs_one_tool(self):
+        text = """
+        cards: [{address: '0000:10:00.0', family: F2, count: 8}]
+        """
+        host = self.useFixture(simulated_host.SimulatedHost(text))
+        self.fs.__init__(host.directory)
+        self.assertEqual(8, len(self.driver.discover()))
+        del self.lines[:]
+        for count in range(1, 9):
+            self.assertEqual(8, len(self.driver.discover()))
+            self.assertEqual(count, len(self.lines))
+        self.assertEqual(8, len(set(self.lines)))
+
+    def test_what_somebody_else_loads_is_seen_with_the_next_look(self):
+        for image in ('agfi-0000000000000000a', 'agfi-0000000000000000b'):
+            self.driver.discover()
+            # It is not this slot's turn.
+            while not self.lines or not self.lines[-1].endswith('-S 1'):
+                self.driver.discover()
+            words = ('-S', '1', '-I', image)
+            self.fs.run('fpga-load-local-image', words, seconds=60)
+            (region,) = self.driver.discover()[1].deployables
+            self.assertEqual(f'{image[5:]:0>32}', region.function_id)
+
+    def test_what_we_load_is_seen_even_where_nothing_is_found_again(self):
+        self.fs.instance = lambda path: 1
+        self.load()
+        self.driver.discover()
+        self.load('agfi-0000000000000000b')
+        (region,) = self.driver.discover()[1].deployables
+        self.assertEqual(f'{"b":0>32}', region.function_id)
+        self.driver.wipe(SLOT1, NAME, model.WipeLevel.CLEAR)
+        (region,) = self.driver.discover()[1].deployables
+        self.assertIsNone(region.function_id)
+
+    def test_a_look_that_a_load_overtakes_is_not_remembered(self):
+        self.driver.discover()
+        self.load('agfi-0000000000000000a')
+        test = self
+
+        class Overtaken(type(self.fs)):
+            def run(self, tool, arguments, **kwargs):
+                ended = super().run(tool, arguments, **kwargs)
+                if 'describe-local-image' in tool and '1' in arguments:
+                    self.__class__ = type(self).__mro__[1]
+                    test.load('agfi-0000000000000000b')
+                return ended
+
+        self.fs.instance = lambda path: 1
+        self.fs.__class__ = Overtaken
+        self.driver.discover()
+        (region,) = self.driver.discover()[1].deployables
+        self.assertEqual(f'{"b":0>32}', region.function_id)
+
+    def test_a_slot_whose_function_is_gone_is_left_out_until_it_is_back(self):
+        self.driver.discover()
+        self.host.simulator.fault(str(SLOT1), 'vanish')
+        for _ in range(3):
+            (found,) = self.driver.discover()
+            self.assertEqual(SLOT0, found.pci_address)
+        self.host.simulator.clear(str(SLOT1))
+        self.assertEqual(2, len(self.driver.discover()))
+
     def test_a_card_stays_the_same_while_its_ids_change(self):
         before = self.driver.discover()[1]
         path = 'bus/pci/devices/0000:5e:00.0/device'
