@@ -62,6 +62,7 @@ class DflTree(pci_tree.PciTree):
         super().__init__(directory, card, numbers)
         self._region = next(numbers.region)
         self._fme = next(numbers.fme)
+        self._manager_number = next(numbers.manager)
         self._pr_regions = [next(numbers.region) for _ in range(card.ports)]
         self._bridges = [next(numbers.bridge) for _ in range(card.ports)]
         self._pf_ports = [next(numbers.port) for _ in range(card.ports)]
@@ -169,7 +170,8 @@ class DflTree(pci_tree.PciTree):
     def _manager(self) -> pathlib.Path:
         return (
             self._engine
-            / f'dfl-fme-mgr.{self._fme}/fpga_manager/fpga{self._fme}'
+            / f'dfl-fme-mgr.{self._fme}'
+            / f'fpga_manager/fpga{self._manager_number}'
         )
 
     def _write(self) -> None:

@@ -60,5 +60,7 @@ def plan(
     directory: pathlib.Path, cards: Sequence[scenario.Card]
 ) -> list[tree.CardTree]:
     """Give every card its numbers; writes nothing."""
-    numbers = tree.Numbers()
+    numbers = tree.Numbers(
+        {zynq.manager(card) for card in cards if card.kind == 'zynq'}
+    )
     return [KINDS[card.kind].tree(directory, card, numbers) for card in cards]

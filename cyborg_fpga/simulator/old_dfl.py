@@ -20,7 +20,7 @@ class OldTree(dfl.DflTree):
 
     @property
     def _manager(self) -> pathlib.Path:
-        return self._engine / f'fpga_manager/fpga{self._fme}'
+        return self._engine / f'fpga_manager/fpga{self._manager_number}'
 
     def show_errors(self, value: int) -> None:
         if self._bound(self._card.address):

@@ -12,6 +12,7 @@ import itertools
 import os
 import pathlib
 import shutil
+from collections.abc import Collection
 from collections.abc import Mapping
 
 from cyborg_fpga.simulator import scenario
@@ -70,15 +71,19 @@ class Layout:
 
 
 class Numbers:
-    """Counters that all cards of a host share, as in the kernel."""
+    """Counters that all cards of a host share, as in the kernel.
 
-    def __init__(self) -> None:
+    :param managers: Numbers of FPGA managers that are given already.
+    """
+
+    def __init__(self, managers: Collection[int] = ()) -> None:
         self.region = itertools.count()
         self.fme = itertools.count()
         self.port = itertools.count()
         self.bridge = itertools.count()
         self.group = itertools.count()
         self.hwmon = itertools.count()
+        self.manager = (n for n in itertools.count() if n not in managers)
 
 
 class CardTree(abc.ABC):

@@ -54,6 +54,12 @@ class _NotDone(payload.BadImage):
     number, state = errno.ETIMEDOUT, 'write complete error'
 
 
+def manager(card: scenario.Card) -> int:
+    """The number of its manager, which drivers make its address of."""
+    device, function = card.address.rpartition(':')[2].split('.')
+    return int(device, 16) << 3 | int(function)
+
+
 class ZynqTree(tree.CardTree):
     """A platform device with a manager; no bus has its address."""
 
@@ -64,8 +70,7 @@ class ZynqTree(tree.CardTree):
         numbers: tree.Numbers,
     ) -> None:
         super().__init__(directory, card, numbers)
-        device, function = card.address.rpartition(':')[2].split('.')
-        self._number = int(device, 16) << 3 | int(function)
+        self._number = manager(card)
         self._home = (
             self._root / f'devices/soc0/amba/f8007{self._number:03x}.devcfg'
         )

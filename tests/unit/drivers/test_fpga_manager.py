@@ -91,6 +91,27 @@ class TestDiscover(ManagerTest):
         (found,) = self.driver_on(self.host.fs).discover()
         self.assertIsNone(found.deployables[0].region_id)
 
+    def test_chips_are_found_beside_cards_that_have_managers_too(self):
+        chips = ('ffffffff:ff:00.0', 'ffffffff:ff:00.2')
+        cards = ['0000:3b:00.0', '0000:5e:00.0']
+        text = '\n'.join(
+            [
+                'cards:',
+                *(f"  - {{address: '{card}'}}" for card in cards),
+                *(
+                    f"  - {{address: '{chip}', family: ZYNQ7000}}"
+                    for chip in chips
+                ),
+            ]
+        )
+        host = self.useFixture(simulated_host.SimulatedHost(text))
+        self.assertEqual(
+            [f'class/fpga_manager/fpga{number}' for number in range(4)],
+            host.fs.glob('class/fpga_manager/fpga*'),
+        )
+        found = self.driver_on(host.fs).discover()
+        self.assertEqual([*chips], [str(one.pci_address) for one in found])
+
     def test_managers_of_other_drivers_are_left_alone(self):
         text = "cards: [{address: '0000:3b:00.0'}]"
         host = self.useFixture(simulated_host.SimulatedHost(text))
