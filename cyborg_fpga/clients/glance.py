@@ -38,6 +38,7 @@ _FEWER = 8
 _EVERYBODYS = {'visibility': 'all', 'member_status': 'all'}
 
 _LIST = '/v2/images?'
+_NO_SUCH_PART = http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
 _NONSENSE = 'its answer makes no sense'
 _TOO_LARGE = 'the record of an image is too large to be read'
 
@@ -114,16 +115,28 @@ class Glance:
             raise errors.NotFound(kind='image', ident=marker) from exc
         return found[:limit]
 
-    def download(self, image_uuid: str) -> Generator[bytes, None, None]:
+    def download(
+        self, image_uuid: str, start: int = 0
+    ) -> Generator[bytes, None, None]:
         """Stream an image's bytes, as the service; never whole in memory.
 
         Nothing is checked against the image's hash. Close the iterator to
         stop early.
 
+        :param start: The first byte to come. Where Glance's store cannot
+            give a part, what is before it is read and dropped.
         :raises errors.NotFound: There is no such image, or no data in it.
         """
-        with self._opened(image_uuid) as response:
-            yield from response.iter_content(_CHUNK)
+        wanted = {'Range': f'bytes={start}-'} if start else None
+        try:
+            with self._opened(image_uuid, wanted) as response:
+                whole = response.status_code != http.HTTPStatus.PARTIAL_CONTENT
+                yield from _behind(response, start if whole else 0)
+        except errors.InvalidInput:
+            if not start:
+                raise
+            with self._opened(image_uuid) as response:
+                yield from _behind(response, start)
 
     def part(self, image_uuid: str, offset: int, length: int) -> bytes:
         """Read bytes of an image from an offset on, as the service.
@@ -219,6 +232,8 @@ class Glance:
                 log=False,
             )
             with contextlib.closing(response):
+                if response.status_code == _NO_SUCH_PART:
+                    raise errors.InvalidInput(reason='it is shorter')
                 if not response.ok:
                     words = next(response.iter_content(_CHUNK), b'')
                     raise glance_exc.from_response(response, words)
@@ -259,6 +274,14 @@ class Glance:
             ) from exc
         except glance_exc.BaseException as exc:
             raise self._service.unavailable('it cannot be reached') from exc
+
+
+def _behind(response: models.Response, offset: int) -> Iterator[bytes]:
+    """Bytes of an answer from a position on."""
+    for piece in response.iter_content(_CHUNK):
+        if offset < len(piece):
+            yield piece[offset:] if offset else piece
+        offset = max(0, offset - len(piece))
 
 
 def _cut(response: models.Response, offset: int, length: int) -> bytes:

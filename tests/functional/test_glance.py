@@ -153,6 +153,24 @@ class TestDownload(GlanceCase):
             self.assertGreater(len(next(chunks)), 0)
         self.assertEqual(image_id, self.client.get(image_id).id)
 
+    def test_it_can_go_on_where_it_was_stopped(self):
+        data = bytes(range(256)) * 8192
+        image_id = self.cloud.upload(data)
+        for start in (1, 1 << 20, len(data) - 1, len(data), len(data) + 9):
+            chunks = self.client.download(image_id, start)
+            self.assertEqual(data[start:], b''.join(chunks), start)
+
+    def test_what_was_had_before_is_not_sent_again(self):
+        image_id = self.cloud.upload(bytes(20 << 20))
+        door = self.useFixture(gate.Gate(self.cloud.endpoints['image']))
+        self.cloud.conf.set_override('endpoint', door.url, 'glance')
+        cut = door.hang_up_after('/file', 1 << 20)
+        client = glance.Glance(self.cloud.conf)
+        start = (20 << 20) - 5000
+        rest = b''.join(client.download(image_id, start))
+        self.assertEqual(bytes(5000), rest)
+        self.assertEqual(0, cut())
+
     def test_a_part_can_be_had_alone(self):
         image_id = self.cloud.upload(b'0123456789')
         for offset, length, wanted in (
@@ -233,6 +251,9 @@ class TestWhole(base.BaseTestCase):
         for server.refuses in (True, False):
             found = client.part(str(uuid.uuid4()), (1 << 20) + 3, 4)
             self.assertEqual(bytes([3, 4, 5, 6]), found)
+            start = (1 << 21) - 3
+            rest = client.download(str(uuid.uuid4()), start)
+            self.assertEqual(bytes([253, 254, 255]), b''.join(rest))
 
 
 class TestAway(base.BaseTestCase):

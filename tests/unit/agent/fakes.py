@@ -121,6 +121,7 @@ class Images:
     def __init__(self):
         self.images = {}
         self.downloads = []
+        self.starts = []
         self.chunk = 1024
         self.before_chunk = lambda: None
 
@@ -129,14 +130,15 @@ class Images:
         self.images[ident] = content
         return ident
 
-    def download(self, ident):
+    def download(self, ident, start=0):
         self.downloads.append(ident)
+        self.starts.append(start)
         if ident not in self.images:
             raise errors.NotFound(kind='image', ident=ident)
         content = self.images[ident]
-        for start in range(0, len(content), self.chunk):
+        for at in range(start, len(content), self.chunk):
             self.before_chunk()
-            yield content[start : start + self.chunk]
+            yield content[at : at + self.chunk]
 
 
 class Conductor:

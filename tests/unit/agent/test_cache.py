@@ -13,10 +13,11 @@ from oslotest import base
 from cyborg_fpga import errors
 from cyborg_fpga import model
 from cyborg_fpga.agent import cache
+from cyborg_fpga.agent import transfer
 from tests.unit.agent import fakes
 
 
-def no_progress(done, total):
+def no_progress(done=0, total=None):
     pass
 
 
@@ -52,12 +53,40 @@ class CacheTest(base.BaseTestCase):
         operation = fakes.program(self.images)
         with self.cache.fetch(operation, no_progress) as path:
             content = path.read_bytes()
+        self.cache.settle(no_progress)
         for kind in ('sha512', 'md5'):
             side = path.with_name(f'{path.name}.{kind}')
             self.assertEqual(
                 f'{hashlib.new(kind, content).hexdigest()}  {path.name}\n',
                 side.read_text(),
             )
+
+    def test_checksum_files_wait_until_there_is_time(self):
+        operation = fakes.program(self.images)
+        self.fetched(operation)
+
+        def busy():
+            raise KeyError
+
+        self.assertRaises(KeyError, self.cache.settle, busy)
+        self.assertEqual({'', '.sha512'}, self.suffixes())
+        self.cache.settle(no_progress)
+        self.assertEqual({'', '.sha512', '.md5'}, self.suffixes())
+        # Nothing is left to be done.
+        self.cache.settle(busy)
+
+    def test_file_that_left_gets_no_checksum_files(self):
+        self.cache = self.opened(limit=5000)
+        first, second = (
+            fakes.program(self.images, function=digit * 32) for digit in '12'
+        )
+        self.fetched(first)
+        self.fetched(second)
+        self.cache.settle(no_progress)
+        self.assertEqual(3, len(list(self.path.iterdir())))
+
+    def suffixes(self):
+        return {path.suffix for path in self.path.iterdir()}
 
     def test_second_fetch_downloads_nothing(self):
         operation = fakes.program(self.images)
@@ -70,7 +99,7 @@ class CacheTest(base.BaseTestCase):
         self.fetched(operation)
         self.cache = self.opened()
         with mock.patch.object(
-            hashlib, 'file_digest', wraps=hashlib.file_digest
+            transfer, 'digest', wraps=transfer.digest
         ) as hashed:
             self.fetched(operation)
             self.fetched(operation)
@@ -233,7 +262,7 @@ class CacheTest(base.BaseTestCase):
         self.assertEqual(3, len(self.images.downloads))
         self.fetched(second)
         self.assertEqual(4, len(self.images.downloads))
-        self.assertEqual(6, len(list(self.path.iterdir())))
+        self.assertEqual(4, len(list(self.path.iterdir())))
 
     def test_order_of_use_survives_a_restart(self):
         self.cache = self.opened(limit=10000)
@@ -319,7 +348,7 @@ class CacheTest(base.BaseTestCase):
     def test_full_disk_leaves_nothing(self):
         operation = fakes.program(self.images)
         # The error of a file system that is full, at the latest moment.
-        with mock.patch.object(os, 'fsync', side_effect=fakes.no_space()):
+        with mock.patch.object(os, 'replace', side_effect=fakes.no_space()):
             self.assertRaises(OSError, self.fetched, operation)
         self.assertEqual([], list(self.path.iterdir()))
         self.fetched(operation)
@@ -330,7 +359,7 @@ class CacheTest(base.BaseTestCase):
         (self.path / ('sha512-' + 'a' * 128 + '.part')).write_bytes(b'half')
         (self.path / ('sha512-' + 'b' * 128 + '.md5')).write_text('half')
         self.cache = self.opened()
-        self.assertEqual(3, len(list(self.path.iterdir())))
+        self.assertEqual({'', '.sha512'}, self.suffixes())
         self.fetched(operation)
         self.assertEqual(1, len(self.images.downloads))
 
@@ -434,6 +463,99 @@ class CacheTest(base.BaseTestCase):
         lost = cache.Cache(self.path / 'lost', 2**20, self.images.download)
         figures, names = lost.contents()
         self.assertEqual((0, ()), (figures['files'], names))
+
+    def broken_off(self, size=5 * 2**19, **values):
+        """An image whose download has got as far as half a MiB more than one.
+
+        :returns: Its operation, and its bytes.
+        """
+        self.cache = self.opened(limit=2**23)
+        self.images.chunk = 2**19
+        content = fakes.image_of(fakes.CRYPTO, size=size)
+        operation = fakes.program(self.images, content=content, **values)
+        left = iter(range(3))
+
+        def cut():
+            if next(left, None) is None:
+                raise errors.ServiceUnavailable(service='G', reason='cut')
+
+        self.images.before_chunk = cut
+        self.assertRaises(errors.ServiceUnavailable, self.fetched, operation)
+        self.images.before_chunk = no_progress
+        return operation, content
+
+    def test_download_that_was_cut_off_goes_on(self):
+        operation, content = self.broken_off()
+        self.assertEqual(content, self.fetched(operation))
+        self.assertEqual([0, 3 * 2**19], self.images.starts)
+        self.assertEqual({'', '.sha512'}, self.suffixes())
+
+    def test_download_of_a_killed_agent_goes_on(self):
+        operation, content = self.broken_off()
+        self.cache = self.opened(limit=2**23)
+        self.assertEqual(content, self.fetched(operation))
+        self.assertEqual([0, 3 * 2**19], self.images.starts)
+
+    def test_download_that_only_lacked_its_name_is_not_repeated(self):
+        operation, content = self.broken_off()
+        (part,) = self.path.iterdir()
+        part.write_bytes(content)
+        self.assertEqual(content, self.fetched(operation))
+        self.assertEqual([0], self.images.starts)
+
+    def test_beginning_that_is_not_the_images_is_not_served(self):
+        operation, content = self.broken_off()
+        (part,) = self.path.iterdir()
+        for bad in (
+            b'X' + content[1 : 3 * 2**19],
+            bytes(2**21),
+            bytes(len(content)),
+            content + b'X',
+        ):
+            del self.images.starts[:]
+            part.write_bytes(bad)
+            self.assertEqual(content, self.fetched(operation))
+            self.assertEqual(0, self.images.starts[-1])
+            for path in self.path.iterdir():
+                path.unlink()
+
+    def test_beginning_of_an_unknown_size_goes_on_too(self):
+        operation, content = self.broken_off(image_size=None)
+        self.assertEqual(content, self.fetched(operation))
+        self.assertEqual([0, 3 * 2**19], self.images.starts)
+
+    def test_beginning_of_an_image_that_is_gone_is_removed(self):
+        operation, _content = self.broken_off()
+        del self.images.images[operation.image_uuid]
+        self.assertRaises(errors.NotFound, self.fetched, operation)
+        self.assertEqual([], list(self.path.iterdir()))
+
+    def test_beginnings_leave_before_whole_files(self):
+        broken, _content = self.broken_off()
+        small, large = (
+            fakes.program(
+                self.images,
+                content=fakes.image_of(digit * 32, size=size),
+            )
+            for digit, size in (('1', 2**12), ('2', 7 * 2**20))
+        )
+        self.fetched(small)
+        self.fetched(large)
+        self.assertEqual({self.name(small), self.name(large)}, self.names())
+        self.assertNotIn('.part', self.suffixes())
+        self.fetched(broken)
+        self.assertEqual(0, self.images.starts[-1])
+
+    def test_beginning_that_nobody_wanted_for_a_week_is_removed(self):
+        self.broken_off()
+        (part,) = self.path.iterdir()
+        week = time.time() - 7 * 86400
+        os.utime(part, (week + 3600, week + 3600))
+        self.opened()
+        self.assertTrue(part.exists())
+        os.utime(part, (week - 1, week - 1))
+        self.opened()
+        self.assertFalse(part.exists())
 
     def test_every_accepted_algorithm_works(self):
         for algo in ('sha256', 'sha3_512', 'blake2b', 'sha512'):

@@ -226,7 +226,7 @@ class FailureTest(base.ExecutorTest):
         )
 
     def test_image_service_that_is_down_is_unavailable(self):
-        def down(ident):
+        def down(ident, start=0):
             raise errors.ServiceUnavailable(service='Glance', reason='down')
 
         self.images.download = down
