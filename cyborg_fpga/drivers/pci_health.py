@@ -24,8 +24,15 @@ _COUNTERS = {
     'nonfatal': ('aer_dev_nonfatal', 'TOTAL_ERR_NONFATAL'),
     'fatal': ('aer_dev_fatal', 'TOTAL_ERR_FATAL'),
 }
-#: hwmon's units: thousandths of a degree, millionths of a watt.
-_SCALES = {'temp': ('temperature', 1e3), 'power': ('power', 1e6)}
+#: hwmon's units: thousandths of a degree, millionths of a watt. XRT's driver
+#: of Versal cards has whole ones, and the power of ten beside each value.
+_SCALES = {'temp': ('temperature', 1e-3), 'power': ('power', 1e-6)}
+_EXPONENT = 'unitm'
+#: What it calls what hwmon calls ``crit``.
+_CRITICAL = ('crit', 'upper_critical')
+#: What XRT's other driver shows among the sensors and is what its clocks are
+#: throttled for.
+_TARGETS = ('CS_TARGET_TEMP', 'CS_TARGET_POWER')
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,21 +144,16 @@ class _Look:
             label = chip
             if f'{stem}_label' in names:
                 label = self._text(f'{path}/{stem}_label', f'{stem}_label')
-            kind, scale = _SCALES[match[1]]
+            if label in _TARGETS:
+                continue
             found = {
                 part: _number(self._text(f'{path}/{stem}_{part}', name))
-                for part in ('input', 'crit', 'crit_alarm')
+                for part in ('input', *_CRITICAL, 'crit_alarm', _EXPONENT)
                 if f'{stem}_{part}' in names
             }
-            value, critical = found['input'], found.get('crit')
-            if value is not None:
-                yield Sensor(
-                    name=label or stem,
-                    kind=kind,
-                    value=value / scale,
-                    critical=critical / scale if critical else None,
-                    alarm=found.get('crit_alarm') == 1,
-                )
+            sensor = _sensor(label or stem, match[1], found)
+            if sensor is not None:
+                yield sensor
 
     def _text(self, path: str, name: str) -> str:
         try:
@@ -163,6 +165,26 @@ class _Look:
     def _note(self, name: str, exc: OSError) -> None:
         if exc.errno in _BROKEN:
             self.problems.append(f'{name} cannot be read: {exc.strerror}')
+
+
+def _sensor(
+    name: str, kind: str, found: Mapping[str, int | None]
+) -> Sensor | None:
+    """A sensor of whose attributes *found* is what could be read."""
+    value, exponent = found['input'], found.get(_EXPONENT)
+    word, scale = _SCALES[kind]
+    if exponent is not None:
+        scale = 10.0 ** max(-9, min(exponent, 9))
+    if value is None:
+        return None
+    critical = next(filter(None, map(found.get, _CRITICAL)), None)
+    return Sensor(
+        name=name,
+        kind=word,
+        value=round(value * scale, 6),
+        critical=round(critical * scale, 6) if critical else None,
+        alarm=found.get('crit_alarm') == 1,
+    )
 
 
 def _number(text: str) -> int | None:

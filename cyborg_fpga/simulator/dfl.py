@@ -66,7 +66,7 @@ class DflTree(pci_tree.PciTree):
         self._pr_regions = [next(numbers.region) for _ in range(card.ports)]
         self._bridges = [next(numbers.bridge) for _ in range(card.ports)]
         self._pf_ports = [next(numbers.port) for _ in range(card.ports)]
-        self._chips = [next(numbers.hwmon) for _ in self._well.chips()]
+        self._chips = [next(numbers.hwmon) for _ in self._well.dfl_chips()]
         self._other_regions = [next(numbers.region) for _ in card.other_pfs]
         self._vf_regions = [
             (next(numbers.region), next(numbers.port))
@@ -237,7 +237,9 @@ class DflTree(pci_tree.PciTree):
         super()._write_wellbeing()
         if not self._bound(self._card.address):
             return
-        for number, chip in zip(self._chips, self._well.chips(), strict=True):
+        for number, chip in zip(
+            self._chips, self._well.dfl_chips(), strict=True
+        ):
             path = self._engine / f'hwmon/hwmon{number}'
             for name, text in chip.items():
                 self._set(path / name, text)

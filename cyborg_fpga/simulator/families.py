@@ -85,6 +85,15 @@ FAMILIES: dict[str, dict[str, Any]] = {
         'platform': 'xilinx_u250_gen3x16_xdma_shell_4_1',
         'region_id': 'f2b82d53372f41a4bbe93dfe1c0b3c8e',
     },
+    # A Versal card: its sensors are shown in another way.
+    'VCK5000': {
+        'kind': 'xrt',
+        'vendor': '10ee',
+        'device': '5048',
+        'user_device': '5049',
+        'platform': 'xilinx_vck5000_gen4x8_qdma_base_2',
+        'region_id': '5049' * 8,
+    },
     # A slot of an AWS instance; what its shell calls itself is a version.
     'F2': {
         'kind': 'aws',

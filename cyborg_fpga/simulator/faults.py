@@ -55,8 +55,8 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
 _ONLY: Mapping[str, tuple[str, ...]] = {
     'errors': ('dfl', 'xrt'),
     'porterrors': ('dfl',),
-    'hot': ('dfl',),
-    'thirsty': ('dfl',),
+    'hot': ('dfl', 'xrt'),
+    'thirsty': ('dfl', 'xrt'),
     'aer': ('aws', 'dfl', 'pci', 'xrt'),
 }
 

@@ -23,6 +23,8 @@ _TABLE = 456
 _SECTION = 40
 _BITSTREAM, _PARTITION_METADATA = 0, 20
 _EMULATION = 4
+#: Families whose sensors are those of Versal cards.
+_VERSAL = ('VCK5000',)
 _INTERFACE = re.compile(b'(?<![0-9a-f])[0-9a-f]{32}(?=\0)')
 
 
@@ -32,6 +34,15 @@ class _Damaged(payload.BadImage):
 
 class XrtTree(pci_tree.PciTree):
     """Two functions, or in a guest only the user's."""
+
+    def __init__(
+        self,
+        directory: pathlib.Path,
+        card: scenario.Card,
+        numbers: tree.Numbers,
+    ) -> None:
+        super().__init__(directory, card, numbers)
+        self._chips = {f: next(numbers.hwmon) for f in self._functions()}
 
     def show_function(self, port: int, value: str | int) -> None:
         # A load that runs or has failed has left nothing.
@@ -52,6 +63,29 @@ class XrtTree(pci_tree.PciTree):
     def show_errors(self, value: int) -> None:
         for path in self._homes():
             self._set(path / 'dev_offline', '1' if value else '0')
+
+    def _unbound(self, function: str, driver: str) -> None:
+        super()._unbound(function, driver)
+        self._erase(self._pci(function) / 'hwmon')
+
+    def _write_wellbeing(self) -> None:
+        super()._write_wellbeing()
+        versal = self._card.family in _VERSAL
+        for function, number in self._chips.items():
+            user = self._pci(function) == self._user
+            if self._driver_of(function) != ('xocl' if user else 'xclmgmt'):
+                continue
+            name = f'{self._card.platform}{"_hwmon_sdm" * versal}'
+            name += '_user' if user else '_mgmt'
+            shown = (
+                self._well.versal_chip(name)
+                if versal
+                else self._well.alveo_chip(name)
+            )
+            path = self._pci(function) / f'hwmon/hwmon{number}'
+            for attribute, text in shown.items():
+                self._set(path / attribute, text)
+            self._class('hwmon', path)
 
     @property
     def _user(self) -> pathlib.Path:

@@ -79,6 +79,23 @@ class TestRead(base.BaseTestCase):
             self.attribute(CARD, 'aer_dev_correctable', text)
             self.assertEqual(pci_health.Readings(), self.read(), text)
 
+    def test_a_driver_may_have_units_of_its_own_beside_each_value(self):
+        self.chip(0, CARD, name='hwmon_sdm', temp1_input=45, temp1_unitm=0,
+                  temp1_upper_critical=105, power1_input=743,
+                  power1_unitm=-1, temp2_input=3, temp2_unitm='?',
+                  temp3_input=1, temp3_unitm=4000)  # fmt: skip
+        self.assertEqual(
+            [('power', 74.3, None), ('temperature', 45, 105),
+             ('temperature', 0.003, None), ('temperature', 1e9, None)],
+            [(s.kind, s.value, s.critical) for s in self.read().sensors],
+        )  # fmt: skip
+
+    def test_what_a_card_throttles_for_is_no_sensor(self):
+        self.chip(0, CARD, name='x', temp15_label='CS_TARGET_TEMP',
+                  temp15_input=100000, power2_label='CS_TARGET_POWER',
+                  power2_input=225000000)  # fmt: skip
+        self.assertEqual((), self.read().sensors)
+
     def test_sensors_are_found_wherever_below_the_function_they_are(self):
         self.chip(0, CARD, name='dfl_fme_thermal', temp1_input=41500,
                   temp1_crit=100000, temp1_max=90000)  # fmt: skip

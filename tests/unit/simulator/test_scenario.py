@@ -69,7 +69,7 @@ class TestScenario(base.BaseTestCase):
             ('5 is no mapping', self._card('faults: {slow: 5}')),
             (
                 "faults: nothing of such a card can show 'hot'",
-                self._card('family: U250, faults: {hot: {}}'),
+                self._card('family: F2, faults: {hot: {}}'),
             ),
             (
                 'is not for this family',

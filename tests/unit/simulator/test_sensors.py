@@ -7,6 +7,7 @@ from oslotest import base
 from cyborg_fpga import model
 from cyborg_fpga.agent import health
 from cyborg_fpga.drivers import intel_dfl
+from cyborg_fpga.drivers import xilinx_xrt
 from tests.fixtures import simulated_host
 from tests.unit import test_conf
 
@@ -26,8 +27,8 @@ cards:
 DFL = ('0000:3b:00.0', '0000:4b:00.0')
 #: Fault -> the cards that have something to show it.
 SHOWING = {
-    'hot': DFL,
-    'thirsty': DFL,
+    'hot': (*DFL, '0000:5b:00.0'),
+    'thirsty': (*DFL, '0000:5b:00.0'),
     'porterrors': DFL,
     'errors': (*DFL, '0000:5b:00.0'),
     'aer': (*DFL, '0000:5b:00.0', '0000:6b:00.0', '0000:7b:00.0'),
@@ -104,6 +105,36 @@ class TestSensors(base.BaseTestCase):
         (self.host.directory / 'sys' / path).unlink()
         (sensor,) = self.driver.readings(found).sensors
         self.assertEqual('temperature', sensor.kind)
+
+    def test_xrts_sensors_count_in_either_way_that_it_shows_them(self):
+        self.conf.set_override('temperature_limit', 90.0, 'devices')
+        self.conf.set_override('power_limit', 200.0, 'devices')
+        for family, hot, thirsty in (
+            ('U250', 'FPGA TEMP', 'POWER'),
+            ('VCK5000', 'device', 'Total_Power'),
+        ):
+            text = f"cards: [{{address: '{CARD}', family: {family}}}]"
+            self.host = self.useFixture(simulated_host.SimulatedHost(text))
+            self.driver = xilinx_xrt.XilinxXRTDriver(self.host.fs)
+            self.judge = health.Judge(self.host.fs, self.conf.devices, 0)
+            (found,) = self.driver.discover()
+            readings = self.driver.readings(found)
+            values = {s.name: s.value for s in readings.sensors}
+            self.assertEqual((42, 22), (values[hot], values[thirsty]))
+            for kind, words in (
+                ('hot', f'temperature {hot} is 90 °C or more'),
+                ('thirsty', f'power {thirsty} is 200 W or more'),
+            ):
+                # What the card throttles for is not what it measures.
+                self.assertEqual((model.Health.OK, ''), self.health(), kind)
+                self.host.simulator.fault(CARD, kind)
+                self.assertEqual((model.Health.SUSPECT, words), self.health())
+                self.host.simulator.clear(CARD)
+            self.conf.set_override('temperature_limit', 0, 'devices')
+            self.host.simulator.fault(CARD, 'hot')
+            own = family == 'VCK5000'
+            self.assertIs(own, self.health()[0] is model.Health.SUSPECT)
+            self.conf.set_override('temperature_limit', 90.0, 'devices')
 
     def test_a_fault_is_refused_where_nothing_would_show_it(self):
         host = self.useFixture(simulated_host.SimulatedHost(ALL))
