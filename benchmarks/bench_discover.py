@@ -282,7 +282,8 @@ def _first(hosts):
     hosts.stdin.flush()
     _until(lambda: _count('devices') == _HOSTS * _CARDS)
     yield 'discover.recorded_s', time.perf_counter() - started, 's'
-    told = 'hosts WHERE NOT placement_stale AND placement_digest IS NOT NULL'
+    told = 'hosts WHERE NOT placement_stale AND placement_teller_until = 0'
+    told += ' AND placement_digest IS NOT NULL'
     _until(lambda: _count(told) == _HOSTS)
     yield 'discover.first_s', time.perf_counter() - started, 's'
 

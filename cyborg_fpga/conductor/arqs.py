@@ -248,7 +248,6 @@ class Arqs:
         What cannot be done now is done when the lease is over.
         """
         try:
-            self._recall(ctx, list(plan.places))
             unbindings.unbind(
                 ctx,
                 list(plan.places),
@@ -256,6 +255,8 @@ class Arqs:
                 states=[_State.CLAIMING],
                 dirty=False,
             )
+            for operation in operations.unneeded(ctx):
+                self._supervision.recall(ctx, operation)
         except errors.FPGAError as exc:
             LOG.warning('A bind is undone later: %s', exc.message)
 
@@ -352,7 +353,7 @@ class Arqs:
     def _after(
         self, ctx: context.RequestContext, released: unbindings.Released
     ) -> bool:
-        """Stop what nobody needs any more, and tell Placement.
+        """Tell Placement.
 
         Not at once where that knows all that counts: the reconciler does.
 
@@ -361,8 +362,6 @@ class Arqs:
         if not released.hostnames:
             return False
         killpoints.reached('arq_released')
-        if released.recallable:
-            self._recall(ctx, released.uuids)
         if released.rejoined and not self._conf.exclusive_deployables:
             return False
         self._tell_placement(ctx, released.hostnames)
@@ -379,10 +378,3 @@ class Arqs:
                 LOG.warning(
                     'Placement is told of %s later: %s', hostname, exc.message
                 )
-
-    def _recall(
-        self, ctx: context.RequestContext, uuids: Sequence[str]
-    ) -> None:
-        """Cancel the programmings that have not begun."""
-        for operation in operations.pending_of(ctx, uuids):
-            self._supervision.recall(ctx, operation)

@@ -65,8 +65,8 @@ class Inventory:
             return None
         layout = model.Layout(self._conf.placement.layout)
         fences = reports.store(ctx, report, layout)
-        host = hosts.get(ctx, report.hostname)
-        self._arrange(ctx, host, reported=True)
+        host, _, regions = deployables.on_host(ctx, report.hostname)
+        self._arrange(ctx, host, regions, reported=True)
         return fences
 
     def sync_host(
@@ -95,8 +95,9 @@ class Inventory:
         with self._lock(hostname):
             try:
                 for _ in range(_ROUNDS):
-                    host, told = self._await_turn(ctx, hostname)
-                    wanted, kept = self._arrange(ctx, host, leaving)
+                    self._await_turn(ctx, hostname)
+                    host, told, regions = deployables.on_host(ctx, hostname)
+                    wanted, kept = self._arrange(ctx, host, regions, leaving)
                     digest = _digest(wanted)
                     if force or told != digest:
                         force, asked = False, True
@@ -109,21 +110,16 @@ class Inventory:
                 hosts.stop_telling(ctx, hostname, self._teller)
                 raise
             # It is marked again and again; the reconciler goes on.
-            hosts.stop_telling(ctx, hostname, self._teller)
             return asked
 
-    def _await_turn(
-        self, ctx: context.RequestContext, hostname: str
-    ) -> tuple[nouns.Host, str | None]:
-        """Begin to tell Placement of a host, as nobody else does.
-
-        :returns: The host, and what Placement was told of it last.
-        """
+    def _await_turn(self, ctx: context.RequestContext, hostname: str) -> None:
+        """Begin to tell Placement of a host, as nobody else does."""
         lease = self._conf.conductor.lease_seconds
         end = time.monotonic() + lease + _PATIENCE_SECONDS
         while True:
             try:
-                return hosts.start_telling(ctx, hostname, self._teller, lease)
+                hosts.start_telling(ctx, hostname, self._teller, lease)
+                return
             except errors.InUse as exc:
                 if time.monotonic() > end:
                     raise errors.ServiceUnavailable(
@@ -161,6 +157,7 @@ class Inventory:
         self,
         ctx: context.RequestContext,
         host: nouns.Host,
+        regions: Sequence[nouns.Deployable],
         leaving: str | None = None,
         *,
         reported: bool = False,
@@ -169,7 +166,6 @@ class Inventory:
 
         :returns: The providers; uuids of all that were imported.
         """
-        regions = deployables.of_host(ctx, host.hostname)
         host = self._laid_out(ctx, host, regions)
         wanted, membership, classes = providers.layout(
             host,

@@ -172,6 +172,7 @@ class Reconciler:
         """One look at everything; what fails is tried at the next."""
         for step in (
             self._notice_silence,
+            self._recall,
             self._check_operations,
             self._recover_claims,
             self._wipe,
@@ -187,6 +188,15 @@ class Reconciler:
         down = hosts.mark_silent(ctx, patience)
         if down:
             LOG.warning('%s hosts went down', down)
+
+    def _recall(self, ctx: context.RequestContext) -> None:
+        for operation in operations.unneeded(ctx):
+            self._jobs.start(
+                f'recall of {operation.uuid}',
+                functools.partial(
+                    self._supervision.recall, operation=operation
+                ),
+            )
 
     def _check_operations(self, ctx: context.RequestContext) -> None:
         mine = operations.take_unfinished(

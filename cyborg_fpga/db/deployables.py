@@ -2,6 +2,7 @@
 
 import collections
 from collections.abc import Collection
+from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +16,7 @@ from cyborg_fpga import model
 from cyborg_fpga import nouns
 from cyborg_fpga.db import adoptions
 from cyborg_fpga.db import engine
+from cyborg_fpga.db import hosts
 from cyborg_fpga.db import models
 
 _QUERY = (
@@ -45,17 +47,18 @@ _CLAIMABLE = (
 )
 # Columns and not rows of the mapper: a card has many handles, and a claim
 # looks at many cards.
+_HANDLE = (
+    models.AttachHandle.deployable_id,
+    models.AttachHandle.uuid,
+    models.AttachHandle.pci_address,
+    models.AttachHandle.kind,
+    models.AttachHandle.present,
+    models.Claim.uuid,
+    models.Claim.project_id,
+    models.Claim.allocation,
+)
 _HANDLES = (
-    sa.select(
-        models.AttachHandle.deployable_id,
-        models.AttachHandle.uuid,
-        models.AttachHandle.pci_address,
-        models.AttachHandle.kind,
-        models.AttachHandle.present,
-        models.Claim.uuid,
-        models.Claim.project_id,
-        models.Claim.allocation,
-    )
+    sa.select(*_HANDLE)
     .outerjoin(models.Claim, models.Claim.id == models.AttachHandle.claim_id)
     .where(
         models.AttachHandle.deployable_id.in_(
@@ -63,6 +66,17 @@ _HANDLES = (
         )
     )
     .order_by(models.AttachHandle.pci_address)
+)
+_ON_HOST = (
+    sa.select(models.Host, models.Deployable, models.Device, *_HANDLE)
+    .outerjoin(models.Deployable, models.Deployable.host_id == models.Host.id)
+    .outerjoin(models.Device, models.Device.id == models.Deployable.device_id)
+    .outerjoin(
+        models.AttachHandle,
+        models.AttachHandle.deployable_id == models.Deployable.id,
+    )
+    .outerjoin(models.Claim, models.Claim.id == models.AttachHandle.claim_id)
+    .order_by(models.Deployable.id, models.AttachHandle.pci_address)
 )
 
 
@@ -85,6 +99,34 @@ def of_host(
         _QUERY.where(models.Host.hostname == hostname).order_by(
             models.Deployable.id
         ),
+    )
+
+
+@engine.reader
+def on_host(
+    ctx: context.RequestContext, hostname: str
+) -> tuple[nouns.Host, str | None, list[nouns.Deployable]]:
+    """What Placement is to be told of: one statement.
+
+    :returns: The host, what Placement was told of it last (None: nobody
+        knows), and all its deployables.
+    :raises errors.NotFound: No agent of that name ever reported.
+    """
+    rows = ctx.session.execute(
+        _ON_HOST.where(models.Host.hostname == hostname)
+    ).all()
+    if not rows:
+        raise errors.NotFound(kind='host', ident=hostname)
+    host = rows[0][0]
+    found = {row[1].id: row for row in rows if row[1] is not None}
+    handles = _by_region(row[3:] for row in rows if row[3] is not None)
+    return (
+        hosts.noun(host),
+        host.placement_digest,
+        [
+            _deployable(row[1], row[2], hostname, handles[key])
+            for key, row in found.items()
+        ],
     )
 
 
@@ -238,17 +280,21 @@ def set_providers(
     classes: Mapping[str, str],
 ) -> None:
     """Store each deployable's provider (uuid, name) and resource class."""
-    for uuid, (rp_uuid, rp_name) in membership.items():
-        engine.change(
-            ctx,
-            sa.update(models.Deployable)
-            .where(models.Deployable.uuid == uuid)
-            .values(
-                rp_uuid=rp_uuid,
-                rp_name=rp_name,
-                resource_class=classes[uuid],
+    row = models.Deployable
+    uuids = {key: rp_uuid for key, (rp_uuid, _) in membership.items()}
+    names = {key: rp_name for key, (_, rp_name) in membership.items()}
+    engine.change(
+        ctx,
+        sa.update(row)
+        .where(row.uuid.in_(membership))
+        .values(
+            rp_uuid=sa.case(uuids, value=row.uuid),
+            rp_name=sa.case(names, value=row.uuid),
+            resource_class=sa.case(
+                {key: classes[key] for key in membership}, value=row.uuid
             ),
-        )
+        ),
+    )
 
 
 def _column(name: str) -> Any:
@@ -266,8 +312,19 @@ def _load(ctx: context.RequestContext, query: Any) -> list[nouns.Deployable]:
 def _with_handles(
     ctx: context.RequestContext, rows: Sequence[Any]
 ) -> list[nouns.Deployable]:
+    handles = _by_region(
+        engine.run(ctx, _HANDLES, regions=[row[0].id for row in rows])
+    )
+    return [
+        _deployable(row[0], row[1], row[2], handles[row[0].id]) for row in rows
+    ]
+
+
+def _by_region(
+    found: Iterable[Any],
+) -> collections.defaultdict[int, list[nouns.AttachHandle]]:
+    """Handles by the row id of their deployable; *found* is of _HANDLE."""
     handles = collections.defaultdict(list)
-    found = engine.run(ctx, _HANDLES, regions=[row[0].id for row in rows])
     for region_id, uuid, address, kind, present, claim, project, how in found:
         handles[region_id].append(
             nouns.AttachHandle(
@@ -280,17 +337,14 @@ def _with_handles(
                 covered=how != adoptions.GONE,
             )
         )
-    return [
-        _deployable(row[0], row[1], row[2], tuple(handles[row[0].id]))
-        for row in rows
-    ]
+    return handles
 
 
 def _deployable(
     row: models.Deployable,
     device: models.Device,
     hostname: str,
-    handles: tuple[nouns.AttachHandle, ...],
+    handles: Sequence[nouns.AttachHandle],
 ) -> nouns.Deployable:
     return nouns.Deployable(
         id=row.id,
@@ -326,7 +380,7 @@ def _deployable(
         program_fixed=row.program_fixed,
         program_rate=row.program_rate,
         last_used=row.last_used,
-        handles=handles,
+        handles=tuple(handles),
         added_traits=tuple(row.added_traits.split()),
         driver_traits=tuple(device.traits.split()),
         created_at=engine.iso(row.created_at),

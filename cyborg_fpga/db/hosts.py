@@ -14,6 +14,9 @@ from cyborg_fpga.db import clock
 from cyborg_fpga.db import engine
 from cyborg_fpga.db import models
 
+# Nobody tells Placement of it, or did so when they died.
+_SETTLED = models.Host.placement_teller_until == 0
+
 
 @engine.writer
 def heartbeat(ctx: context.RequestContext, report: model.HostReport) -> bool:
@@ -44,7 +47,7 @@ def get(ctx: context.RequestContext, hostname: str) -> nouns.Host:
     ).scalar_one_or_none()
     if row is None:
         raise errors.NotFound(kind='host', ident=hostname)
-    return _host(row)
+    return noun(row)
 
 
 @engine.reader
@@ -68,7 +71,7 @@ def list_page(
         sort_key=getattr(models.Host, sort_key),
         sort_dir=sort_dir,
     )
-    return [_host(row[0]) for row in rows]
+    return [noun(row[0]) for row in rows]
 
 
 @engine.writer
@@ -151,7 +154,7 @@ def stale(ctx: context.RequestContext) -> list[str]:
     that were imported and of which no agent has reported yet.
     """
     given_up = sa.and_(
-        models.Host.placement_digest.is_(None),
+        sa.or_(models.Host.placement_digest.is_(None), ~_SETTLED),
         models.Host.placement_teller_until < clock.now(),
     )
     return list(
@@ -167,15 +170,14 @@ def stale(ctx: context.RequestContext) -> list[str]:
 @engine.writer
 def start_telling(
     ctx: context.RequestContext, hostname: str, teller: str, seconds: float
-) -> tuple[nouns.Host, str | None]:
+) -> None:
     """Let *teller*, and no other conductor, tell Placement of a host.
 
     To be called before the records are read: what changes later marks the
     host again. It is alone for *seconds*, and may start again meanwhile.
-    Until :func:`finish_telling` nobody knows what Placement holds.
+    Until :func:`finish_telling` nobody knows what Placement holds; what it
+    was told before, *teller* reads with the records.
 
-    :returns: The host, and what Placement was told of it last; None: nobody
-        knows.
     :raises errors.HostUnavailable: It was imported, and what is on it nobody
         has seen: Placement keeps what it has.
     :raises errors.InUse: Another does it now.
@@ -185,35 +187,40 @@ def start_telling(
         models.Host.placement_teller == teller,
         models.Host.placement_teller_until < clock.now(),
     )
-    row = ctx.session.execute(
-        sa.select(models.Host, alone)
-        .where(models.Host.hostname == hostname)
-        .with_for_update()
-    ).one_or_none()
-    if row is None:
-        raise errors.NotFound(kind='host', ident=hostname)
-    host, free = row
-    if not host.boot_id:
-        raise errors.HostUnavailable(hostname=hostname, state='not seen yet')
-    if not free:
-        raise errors.InUse(
-            kind='Host',
-            ident=hostname,
-            reason='another conductor tells Placement of it',
-        )
-    answer = _host(host), host.placement_digest
-    engine.change(
+    # How much one that never ended has told it, nobody knows.
+    known = sa.case((_SETTLED, models.Host.placement_digest), else_=None)
+    if not engine.change(
         ctx,
         sa.update(models.Host)
-        .where(models.Host.id == host.id)
-        .values(
-            placement_digest=None,
-            placement_stale=False,
-            placement_teller=teller,
-            placement_teller_until=clock.now() + seconds,
+        .where(models.Host.hostname == hostname)
+        .where(models.Host.boot_id > 0)
+        .where(alone)
+        # In this order: MariaDB reads what it has just set.
+        .ordered_values(
+            (models.Host.placement_digest, known),
+            (models.Host.placement_stale, False),
+            (models.Host.placement_teller, teller),
+            (models.Host.placement_teller_until, clock.now() + seconds),
         ),
+    ):
+        raise _not_to_be_told(ctx, hostname)
+
+
+def _not_to_be_told(
+    ctx: context.RequestContext, hostname: str
+) -> errors.FPGAError:
+    boot_id = ctx.session.execute(
+        sa.select(models.Host.boot_id).where(models.Host.hostname == hostname)
+    ).scalar_one_or_none()
+    if boot_id is None:
+        return errors.NotFound(kind='host', ident=hostname)
+    if not boot_id:
+        return errors.HostUnavailable(hostname=hostname, state='not seen yet')
+    return errors.InUse(
+        kind='Host',
+        ident=hostname,
+        reason='another conductor tells Placement of it',
     )
-    return answer
 
 
 @engine.writer
@@ -223,17 +230,19 @@ def finish_telling(
     """Keep what Placement was told and let others tell it.
 
     False: start again. The host was marked meanwhile, or another has told
-    Placement too, so that nobody knows whose word came last.
+    Placement too, or does so now, so that nobody knows whose word is last.
     """
     this = sa.update(models.Host).where(models.Host.hostname == hostname)
     mine = this.where(models.Host.placement_teller == teller)
     unmarked = mine.where(models.Host.placement_stale.is_(False))
-    if engine.change(
-        ctx, unmarked.values(placement_digest=digest, placement_teller_until=0)
-    ):
+    told = {'placement_digest': digest, 'placement_teller_until': 0.0}
+    if engine.change(ctx, unmarked.values(**told)):
         return True
-    if not engine.change(ctx, mine.values(placement_digest=digest)):
-        engine.change(ctx, this.values(placement_digest=None))
+    if not engine.change(ctx, mine.values(**told)):
+        # Nor shall the other say so at its end.
+        engine.change(
+            ctx, this.values(placement_digest=None, placement_teller=None)
+        )
     return False
 
 
@@ -241,13 +250,13 @@ def finish_telling(
 def stop_telling(
     ctx: context.RequestContext, hostname: str, teller: str
 ) -> None:
-    """Let others tell Placement; *teller* could not."""
+    """Let others tell Placement; *teller* could not, or not to the end."""
     engine.change(
         ctx,
         sa.update(models.Host)
         .where(models.Host.hostname == hostname)
         .where(models.Host.placement_teller == teller)
-        .values(placement_teller_until=0.0),
+        .values(placement_digest=None, placement_teller_until=0.0),
     )
 
 
@@ -255,13 +264,13 @@ def stop_telling(
 def placement_digest(ctx: context.RequestContext, hostname: str) -> str | None:
     """What Placement was told; None: nobody knows."""
     return ctx.session.execute(
-        sa.select(models.Host.placement_digest).where(
-            models.Host.hostname == hostname
-        )
+        sa.select(models.Host.placement_digest)
+        .where(models.Host.hostname == hostname)
+        .where(_SETTLED)
     ).scalar_one_or_none()
 
 
-def _host(row: models.Host) -> nouns.Host:
+def noun(row: models.Host) -> nouns.Host:
     return nouns.Host(
         uuid=row.uuid,
         hostname=row.hostname,

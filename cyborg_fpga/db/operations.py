@@ -3,7 +3,6 @@
 How they end is in :mod:`outcomes`.
 """
 
-from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -266,14 +265,18 @@ def of_claim(
 
 
 @engine.reader
-def pending_of(
-    ctx: context.RequestContext, claim_uuids: Collection[str]
-) -> list[model.Operation]:
-    """Those of some claims that have not begun."""
+def unneeded(ctx: context.RequestContext) -> list[model.Operation]:
+    """Programmings for claims, not begun, of what nobody holds any more."""
+    held = (
+        sa.select(models.AttachHandle.id)
+        .where(models.AttachHandle.deployable_id == _OP.deployable_id)
+        .where(models.AttachHandle.claim_id.is_not(None))
+    )
     rows = ctx.session.execute(
-        _QUERY.where(_OP.claim_uuid.in_(claim_uuids)).where(
-            _OP.state == model.OperationState.PENDING.value
-        )
+        _QUERY.where(_OP.state == model.OperationState.PENDING.value)
+        .where(_OP.kind == model.OperationKind.PROGRAM.value)
+        .where(_OP.claim_uuid.is_not(None))
+        .where(held.limit(1).scalar_subquery().is_(None))
     )
     return [_operation(*row) for row in rows]
 

@@ -17,61 +17,90 @@ from cyborg_fpga import context
 from cyborg_fpga import model
 from cyborg_fpga.db import arqs
 from cyborg_fpga.db import clock
-from cyborg_fpga.db import devices
 from cyborg_fpga.db import engine
 from cyborg_fpga.db import models
 
 _CLAIM, _HANDLE, _REGION = models.Claim, models.AttachHandle, models.Deployable
 _State = model.ClaimState
-# What is free of a card can be had.
-_USABLE = sa.and_(
-    models.Host.up.is_(True),
-    models.Host.status == model.HostStatus.ENABLED.value,
-    models.Device.status == model.DeviceStatus.ENABLED.value,
-    models.Device.health == model.Health.OK.value,
-)
 _OF_CLAIMS = _HANDLE.claim_id.in_(sa.bindparam('claims', expanding=True))
+_REGIONS: Any = sa.bindparam('regions', expanding=True)
+
+# Who still uses a deployable. Not EXISTS, here and below: MariaDB would read
+# all handles there are before the first deployable.
+_OTHER = (
+    sa.select(_HANDLE.id)
+    .join(_CLAIM, _CLAIM.id == _HANDLE.claim_id)
+    .where(_HANDLE.deployable_id == _REGION.id)
+    .where(_CLAIM.state != _State.RELEASING.value)
+    .limit(1)
+    .scalar_subquery()
+)
+# Anybody may join those who use it, as it is.
+_OPEN = sa.and_(
+    _REGION.state == model.DeployableState.IDLE.value,
+    _REGION.wipe_pending.is_(False),
+    _REGION.bitstream_private.is_(False),
+    sa.select(models.Device.id)
+    .join(models.Host, models.Host.id == models.Device.host_id)
+    .where(models.Device.id == _REGION.device_id)
+    .where(models.Device.status == model.DeviceStatus.ENABLED.value)
+    .where(models.Device.health == model.Health.OK.value)
+    .where(models.Host.up.is_(True))
+    .where(models.Host.status == model.HostStatus.ENABLED.value)
+    .scalar_subquery()
+    .is_not(None),
+)
+# What a report took away from a claim, and nobody holds any more.
+_ABSENT = (
+    sa.select(_HANDLE.id)
+    .where(_HANDLE.deployable_id.in_(_REGIONS))
+    .where(_HANDLE.host_id == models.Host.id)
+    .where(_HANDLE.claim_id.is_(None))
+    .where(_HANDLE.present.is_(False))
+    .limit(1)
+    .scalar_subquery()
+)
 
 # Constants, see engine.run().
 _LOCK_REGIONS = (
     sa.select(
         _REGION.id,
-        _REGION.state,
-        _REGION.wipe_pending,
-        _REGION.bitstream_private,
+        _REGION.host_id,
+        sa.select(models.Host.hostname)
+        .where(models.Host.id == _REGION.host_id)
+        .scalar_subquery()
+        .label('hostname'),
     )
     .where(_REGION.id.in_(sa.select(_HANDLE.deployable_id).where(_OF_CLAIMS)))
     .order_by(_REGION.id)
     .with_for_update()
 )
-_HELD = (
-    sa.select(
-        _HANDLE.deployable_id,
-        _HANDLE.claim_id,
-        _HANDLE.present,
-        _HANDLE.host_id,
-        _CLAIM.state,
-        models.Host.hostname,
-        _USABLE.label('usable'),
-    )
-    .join(_CLAIM, _CLAIM.id == _HANDLE.claim_id)
-    .join(_REGION, _REGION.id == _HANDLE.deployable_id)
-    .join(models.Device, models.Device.id == _REGION.device_id)
-    .join(models.Host, models.Host.id == _HANDLE.host_id)
-    .where(_REGION.id.in_(sa.bindparam('regions', expanding=True)))
-)
+_GIVE_BACK = sa.update(_HANDLE).where(_OF_CLAIMS).values(claim_id=None)
+# Changes those of which Placement must be told at once.
 _LEAVE = (
     sa.update(_REGION)
-    .where(_REGION.id.in_(sa.bindparam('regions', expanding=True)))
+    .where(_REGION.id.in_(_REGIONS))
+    .where(sa.or_(_OTHER.is_(None), ~_OPEN))
     .values(
         last_used=clock.now(),
+        # What nobody else uses is wiped before it is offered.
         wipe_pending=sa.case(
-            (_REGION.id.in_(sa.bindparam('wiped', expanding=True)), True),
+            (sa.and_(_OTHER.is_(None), sa.bindparam('dirty')), True),
             else_=_REGION.wipe_pending,
         ),
     )
 )
-_GIVE_BACK = sa.update(_HANDLE).where(_OF_CLAIMS).values(claim_id=None)
+_TOUCH = (
+    sa.update(models.Host)
+    .where(models.Host.id.in_(sa.bindparam('hosts', expanding=True)))
+    .values(
+        placement_stale=True,
+        # Its next report is read whole then, even if it did not change.
+        report_digest=sa.case(
+            (_ABSENT.is_(None), models.Host.report_digest), else_=None
+        ),
+    )
+)
 _DELETE = sa.delete(_CLAIM).where(
     _CLAIM.id.in_(sa.bindparam('claims', expanding=True))
 )
@@ -84,13 +113,11 @@ class Released:
     :ivar hostnames: Where something was held.
     :ivar rejoined: All of it is of deployables that others use and everybody
         may join as they are: what Placement promises of them still holds.
-    :ivar recallable: Some may have operations that have not begun.
     """
 
     uuids: tuple[str, ...]
     hostnames: tuple[str, ...] = ()
     rejoined: bool = True
-    recallable: bool = False
 
 
 @engine.writer
@@ -232,34 +259,19 @@ def _free(
     Of two that leave a deployable at the same time the second waits here for
     the first, and sees it gone.
     """
-    regions = engine.run(ctx, _LOCK_REGIONS, claims=claim_ids).all()
-    if not regions:
+    rows = engine.run(ctx, _LOCK_REGIONS, claims=claim_ids).all()
+    if not rows:
         return Released(uuids=())
-    region_ids = [row.id for row in regions]
-    claimed = engine.run(ctx, _HELD, regions=region_ids).all()
-    held = [row for row in claimed if row.claim_id in claim_ids]
-    others = {
-        row.deployable_id
-        for row in claimed
-        if row.claim_id not in claim_ids
-        and row.state != _State.RELEASING.value
-    }
-    left = set(region_ids) - others
-    # What nobody else uses is wiped before it is offered.
-    wiped = left if dirty else set()
-    engine.run(ctx, _LEAVE, regions=region_ids, wiped=list(wiped))
+    regions = [row.id for row in rows]
     engine.run(ctx, _GIVE_BACK, claims=claim_ids)
-    devices.touch_host(
-        ctx,
-        {row.host_id for row in held},
-        reread=not all(row.present for row in held),
+    # Statements of their own behind the locks: what they ask of other tables
+    # is then what those have committed who were waited for.
+    left = engine.run(ctx, _LEAVE, regions=regions, dirty=dirty).rowcount
+    engine.run(
+        ctx, _TOUCH, regions=regions, hosts=list({r.host_id for r in rows})
     )
-    idle = all(r.state == model.DeployableState.IDLE.value for r in regions)
-    alone = any(row.wipe_pending or row.bitstream_private for row in regions)
-    usable = all(row.usable for row in held)
     return Released(
         uuids=(),
-        hostnames=tuple(sorted({row.hostname for row in held})),
-        rejoined=usable and idle and not left and not alone,
-        recallable=not idle,
+        hostnames=tuple(sorted({row.hostname for row in rows})),
+        rejoined=not left,
     )

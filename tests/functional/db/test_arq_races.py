@@ -117,6 +117,30 @@ class OnSQLite(test_races.RaceTest):
             self.assertTrue(self.again(region).wipe_pending)
             self.clear()
 
+    def test_who_joins_and_who_leaves_agree_on_the_wipe(self):
+        self.store(base.card(base.CARD, base.region(vfs=_VFS)))
+        (region,) = self.regions()
+        half = racing.WORKERS // 2
+        for _ in range(ROUNDS // 2):
+            here, coming = self.arqs(half), self.arqs(half)
+            for uuid in here:
+                tasks.bind_arqs(self.ctx, {uuid: region.id}, base.new_uuid())
+            work = [('delete_arqs', {'uuids': [uuid]}) for uuid in here] + [
+                (
+                    'bind_arqs',
+                    {
+                        'places': {uuid: region.id},
+                        'instance_uuid': base.new_uuid(),
+                    },
+                )
+                for uuid in coming
+            ]
+            self.run_mixed(work, losers={'NoCapacity'})
+            self.assertEqual(self.bound(), set(self.handles()))
+            dirty = self.again(region).wipe_pending
+            self.assertEqual(not self.handles(), dirty)
+            self.clear()
+
     def test_an_event_is_given_to_one(self):
         self.store(base.card(base.CARD, base.region(vfs=_VFS)))
         (region,) = self.regions()

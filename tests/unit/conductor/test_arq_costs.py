@@ -1,5 +1,7 @@
 """What a bind and a deletion cost, and who is told of them when."""
 
+import functools
+
 import sqlalchemy as sa
 
 from cyborg_fpga.db import arqs
@@ -15,25 +17,51 @@ class TestCost(test_arqs.ArqTest):
 
     def setUp(self):
         super().setUp()
-        cards = [f'0000:{number:02x}:00.0' for number in range(16, 24)]
-        shared = db.card(db.OTHER_CARD, db.region(db.OTHER_CARD, vfs=16))
-        report = self.report(*map(db.card, cards), shared)
-        self.ask('report', report=report.to_wire())
+        self.see_all()
         self.tell_placement()
         (self.shared,) = {
             region.rp_uuid
             for region in self.regions()
             if len(region.handles) == 16
         }
+        self.whole = self.regions()[0].rp_uuid
+        self.assertNotEqual(self.shared, self.whole)
 
-    def costs(self, provider):
-        """Of a bind, a list and a deletion of eight, each first alone and
-        then with 112 others.
+    def see_all(self):
+        cards = [f'0000:{number:02x}:00.0' for number in range(16, 24)]
+        shared = db.card(db.OTHER_CARD, db.region(db.OTHER_CARD, vfs=16))
+        report = self.report(*map(db.card, cards), shared)
+        self.ask('report', report=report.to_wire())
+
+    def lose_all(self):
+        self.ask('report', report=self.report().to_wire())
+
+    def crowd(self, count=112):
+        """As many ARQs that other instances have on another host."""
+        big = db.card(db.CARD, db.region(db.CARD, vfs=count))
+        name = {'hostname': 'crowded', 'resource_provider_name': 'crowded'}
+        report = self.report(big, **name)
+        self.ask('report', report=report.to_wire())
+        provider = self.regions('crowded')[0].rp_uuid
+        for _ in range(4):
+            uuids = self.request(self.group(count // 4))
+            self.bind(
+                uuids,
+                arqs=dict.fromkeys(uuids, provider),
+                hostname='crowded',
+            )
+
+    def costs(self, provider, meanwhile=lambda: None, **accel):
+        """Of a bind and a deletion of eight, each first alone and then with
+        112 others.
+
+        :param meanwhile: Happens while they are bound.
         """
         for others in (0, 112):
-            for _ in range(others // 28):
-                self.request(self.group(28))
-            uuids, instance = self.request(self.group(8)), db.new_uuid()
+            if others and not self.regions('crowded'):
+                self.crowd(others)
+            uuids = self.request(self.group(8, **accel))
+            instance = db.new_uuid()
             wanted = dict.fromkeys(uuids, provider)
             request = self.wish(uuids, instance, arqs=wanted)
             with self.statements() as bound:
@@ -43,34 +71,67 @@ class TestCost(test_arqs.ArqTest):
             with self.statements() as paged:
                 arqs.list_page(self.ctx, filters={}, limit=1000)
             self.assertEqual([1, 1], [len(listed), len(paged)])
+            meanwhile()
             with self.statements() as gone:
                 self.arqs.delete_of_instance(self.ctx, instance, None)
             self.assertEqual([], self.states(uuids))
-            self.change(models.Deployable, sa.true(), wipe_pending=False)
-            self.tell_placement()
+            self.repair()
             yield bound, gone
 
-    def test_bind_and_delete_of_whole_cards(self):
-        provider = self.regions()[0].rp_uuid
-        self.assertNotEqual(self.shared, provider)
-        (bound, gone), more = self.costs(provider)
-        self.assertLessEqual(len(bound), 14, bound)
-        # With what Placement is told, that they must be wiped.
-        self.assertLessEqual(len(gone), 13, gone)
+    def repair(self):
+        """All that is free can be had again."""
+        self.see_all()
+        self.change(
+            models.Deployable,
+            sa.true(),
+            wipe_pending=False,
+            bitstream_private=False,
+            state='idle',
+        )
+        self.change(models.Device, sa.true(), status='enabled', health='ok')
+        self.tell_placement()
+
+    def assert_cheap(self, costs, bind=20, delete=10):
+        """The same whatever else is there, and not more than that."""
+        (bound, gone), more = costs
+        self.assertLessEqual(len(bound), bind, bound)
+        self.assertLessEqual(len(gone), delete, gone)
         self.assertEqual([len(bound), len(gone)], [len(s) for s in more])
 
+    def test_bind_and_delete_of_whole_cards(self):
+        # With what Placement is told, that they must be wiped.
+        self.assert_cheap(self.costs(self.whole), bind=14)
+
     def test_bind_and_delete_of_parts_of_one_card(self):
-        (bound, gone), more = self.costs(self.shared)
         # With what Placement is told, that nobody else can program it.
-        self.assertLessEqual(len(bound), 20, bound)
-        self.assertEqual([len(bound), len(gone)], [len(s) for s in more])
+        self.assert_cheap(self.costs(self.shared))
 
     def test_bind_and_delete_of_parts_that_others_have_too(self):
         uuids = self.request(self.group(2))
         self.bind(uuids, arqs=dict.fromkeys(uuids, self.shared))
-        for bound, gone in self.costs(self.shared):
-            self.assertLessEqual(len(bound), 20, bound)
-            self.assertLessEqual(len(gone), 7, gone)
+        self.assert_cheap(self.costs(self.shared), delete=7)
+
+    def test_delete_of_parts_that_others_have_too_of_what_nobody_may_join(
+        self,
+    ):
+        uuids = self.request(self.group(2))
+        self.bind(uuids, arqs=dict.fromkeys(uuids, self.shared))
+        for table, values in (
+            (models.Deployable, {'bitstream_private': True}),
+            (models.Deployable, {'state': 'unknown'}),
+            (models.Device, {'status': 'maintaining'}),
+            (models.Device, {'health': 'lost'}),
+        ):
+            change = functools.partial(self.change, table, sa.true(), **values)
+            self.assert_cheap(self.costs(self.shared, change))
+
+    def test_delete_of_what_is_lost(self):
+        self.assert_cheap(self.costs(self.whole, self.lose_all))
+
+    def test_delete_of_what_is_being_programmed(self):
+        image = self.image()
+        self.manager._catalogue.lookup(self.ctx, image)
+        self.assert_cheap(self.costs(self.whole, bitstream_id=image), bind=99)
 
 
 class TestCompany(test_arqs.ArqTest):
@@ -136,10 +197,11 @@ class TestCompany(test_arqs.ArqTest):
             'down': (models.Host, {'up': False}),
         }
         for what, (table, values) in changes.items():
-            both, _ = self.shared()
+            both, shared = self.shared()
             self.change(table, sa.true(), **values)
             self.ask('delete_arqs', uuids=both[0], visible_to=None, bound=True)
             self.assertEqual(2, self.reserved(), what)
+            self.assertFalse(self.again(shared).wipe_pending, what)
             self.arqs.delete(self.ctx, both[1], None, bound=True)
             self.change(
                 models.Deployable,

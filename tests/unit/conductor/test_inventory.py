@@ -110,7 +110,8 @@ class TestTwoConductors(base.ConductorTest):
         self.fast.sync_host(self.ctx, db.HOST)
 
     def expire_turn(self):
-        self.change(models.Host, sa.true(), placement_teller_until=1.0)
+        taken = models.Host.placement_teller_until > 0
+        self.change(models.Host, taken, placement_teller_until=1.0)
 
     def killed(self, work):
         """Have the slow one told something new and killed by *work*."""

@@ -37,7 +37,7 @@ def new_uuid() -> str:
 def addresses(card: str, *functions: int) -> tuple[model.PciAddress, ...]:
     """Functions of the card at *card*, e.g. 1, 2 for ``….1``, ``….2``."""
     return tuple(
-        model.PciAddress.parse(f'{card[:-3]}{number // 8}.{number % 8}')
+        model.PciAddress.parse(f'{card[:-3]}{number // 8:x}.{number % 8}')
         for number in functions
     )
 

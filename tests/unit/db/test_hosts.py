@@ -2,6 +2,7 @@
 
 from cyborg_fpga import errors
 from cyborg_fpga import model
+from cyborg_fpga.db import deployables
 from cyborg_fpga.db import devices
 from cyborg_fpga.db import hosts
 from cyborg_fpga.db import models
@@ -121,6 +122,37 @@ class TestOperatorsWord(base.DatabaseTest):
         )
 
 
+class TestRecords(base.DatabaseTest):
+    def test_host_and_all_that_is_on_it_are_read_at_once(self):
+        self.store(base.card(), base.card(base.OTHER_CARD))
+        self.store(
+            base.card(base.CARD, base.region(vfs=3)),
+            base.card(base.OTHER_CARD),
+        )
+        self.reserve(self.regions()[0])
+        self.store(hostname='other')
+        with self.statements() as seen:
+            host, told, regions = deployables.on_host(self.ctx, base.HOST)
+        self.assertEqual(1, len(seen), seen)
+        self.assertEqual(hosts.get(self.ctx, base.HOST), host)
+        self.assertIsNone(told)
+        self.assertEqual(self.regions(), regions)
+        self.assertEqual([3, 1], [len(r.handles) for r in regions])
+
+    def test_there_may_be_nothing_on_it(self):
+        self.store()
+        self.store(base.card(base.CARD, base.region(handles=())))
+        _, _, (region,) = deployables.on_host(self.ctx, base.HOST)
+        self.assertEqual((), region.handles)
+        for table in (models.Deployable, models.Device):
+            self.delete(table)
+        host, _, regions = deployables.on_host(self.ctx, base.HOST)
+        self.assertEqual((base.HOST, []), (host.hostname, regions))
+
+    def test_unknown_host_has_none(self):
+        self.assertRaises(errors.NotFound, deployables.on_host, self.ctx, 'x')
+
+
 class TestPlacementMarks(base.DatabaseTest):
     def setUp(self):
         super().setUp()
@@ -159,12 +191,13 @@ class TestPlacementMarks(base.DatabaseTest):
             errors.NotFound, hosts.start_telling, self.ctx, 'x', 'me', 60
         )
 
-    def test_what_is_marked_meanwhile_is_told_by_the_same(self):
+    def test_what_is_marked_meanwhile_is_told_again(self):
         hosts.mark_stale(self.ctx, base.HOST)
         self.assertFalse(self._finish('me', 'abc'))
-        self.assertRaises(errors.InUse, self._start, 'you')
-        self.assertEqual('abc', self._start('me'))
-        self.assertTrue(self._finish('me', 'abc'))
+        self.assertEqual([base.HOST], hosts.stale(self.ctx))
+        self.assertEqual('abc', self._start('you'))
+        self.assertTrue(self._finish('you', 'abc'))
+        self.assertEqual([], hosts.stale(self.ctx))
 
     def test_who_was_overtaken_does_not_say_what_placement_holds(self):
         self._expire_turn()
@@ -172,6 +205,29 @@ class TestPlacementMarks(base.DatabaseTest):
         self._finish('you', 'newer')
         self.assertFalse(self._finish('me', 'older'))
         self.assertIsNone(hosts.placement_digest(self.ctx, base.HOST))
+        self.assertEqual([base.HOST], hosts.stale(self.ctx))
+
+    def test_nor_does_who_overtook_and_has_not_ended(self):
+        self._expire_turn()
+        self._start('you')
+        self.assertFalse(self._finish('me', 'older'))
+        self.assertRaises(errors.InUse, self._start, 'me')
+        self.assertFalse(self._finish('you', 'newer'))
+        self._expire_turn()
+        self.assertIsNone(self._start('me'))
+
+    def test_what_one_that_never_ended_has_told_nobody_knows(self):
+        self._finish('me', 'abc')
+        self._start('me')
+        self._expire_turn()
+        self.assertIsNone(self._start('you'))
+
+    def test_what_one_that_failed_has_told_nobody_knows(self):
+        self._finish('me', 'abc')
+        self._start('me')
+        hosts.stop_telling(self.ctx, base.HOST, 'me')
+        self.assertEqual([base.HOST], hosts.stale(self.ctx))
+        self.assertIsNone(self._start('you'))
 
     def test_what_nobody_finished_is_stale(self):
         self.assertEqual([], hosts.stale(self.ctx))
@@ -181,7 +237,8 @@ class TestPlacementMarks(base.DatabaseTest):
         self.assertEqual([], hosts.stale(self.ctx))
 
     def _start(self, teller):
-        _, told = hosts.start_telling(self.ctx, base.HOST, teller, 60)
+        hosts.start_telling(self.ctx, base.HOST, teller, 60)
+        _, told, _ = deployables.on_host(self.ctx, base.HOST)
         return told
 
     def _finish(self, teller, digest):
