@@ -36,6 +36,7 @@ from cyborg_fpga.db import engine
 from cyborg_fpga.db import hosts
 from cyborg_fpga.db import schema
 from cyborg_fpga.simulator import cloud
+from cyborg_fpga.simulator import mount
 from cyborg_fpga.simulator import scenario
 from cyborg_fpga.simulator import server
 
@@ -77,14 +78,23 @@ endpoint = {image}
 
 
 class AllInOne:
-    """Everything under one directory; started and stopped as one."""
+    """Everything under one directory; started and stopped as one.
+
+    :param mounted: The hosts are mounted below the directory, and the agents
+        use them as they would use a kernel.
+    """
 
     def __init__(
-        self, folder: pathlib.Path, path: pathlib.Path | None = None
+        self,
+        folder: pathlib.Path,
+        path: pathlib.Path | None = None,
+        *,
+        mounted: bool = False,
     ) -> None:
         self.folder = folder
         self.endpoints: dict[str, str] = {}
         self._scenario = path
+        self._point = folder / 'mount' if mounted else None
         self._places: list[server.Place] = []
         self._cards: subprocess.Popen[str] | None = None
         self._cloud: cloud.Cloud | None = None
@@ -94,7 +104,10 @@ class AllInOne:
         """Return once the first report is in Placement.
 
         :raises RuntimeError: It did not come up, and why.
+        :raises mount.MountError: This machine can mount nothing.
         """
+        if self._point is not None and (lacking := mount.missing()):
+            raise mount.MountError(f'the hosts cannot be mounted: {lacking}')
         self.folder.mkdir(parents=True, exist_ok=True)
         wanted = scenario.load(self._scenario) if self._scenario else []
         self._places = server.places(self.folder / 'host', wanted)
@@ -115,6 +128,7 @@ class AllInOne:
             self.folder,
             self._places,
             service.transport(cfg.CONF),
+            self._point,
         )
         last = api.Server(cfg.CONF)
         parts: list[Any] = [conductor.build(cfg.CONF), *agents.values(), last]
@@ -150,6 +164,8 @@ class AllInOne:
         ]
         if self._scenario is not None:
             command += ['--scenario', str(self._scenario)]
+        if self._point is not None:
+            command += ['--mount', str(self._point)]
         return subprocess.Popen(  # noqa: S603 (our own module)
             command,
             stdout=subprocess.PIPE,
@@ -236,7 +252,7 @@ def _run(args: argparse.Namespace, folder: pathlib.Path) -> int:
     ending = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_args: ending.set())
-    everything = AllInOne(folder, args.scenario)
+    everything = AllInOne(folder, args.scenario, mounted=args.mount)
     started = time.monotonic()
     try:
         everything.start()
@@ -247,7 +263,13 @@ def _run(args: argparse.Namespace, folder: pathlib.Path) -> int:
         _greet(everything)
         ending.wait()
         return 0
-    except (OSError, RuntimeError, ValueError, cfg.Error) as exc:
+    except (
+        OSError,
+        RuntimeError,
+        ValueError,
+        cfg.Error,
+        mount.MountError,
+    ) as exc:
         print(f'cyborg-fpga-allinone: {exc}', file=sys.stderr)
         return 1
     finally:
@@ -282,6 +304,12 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         '--scenario',
         type=pathlib.Path,
         help='a file that describes the simulated hosts and their cards',
+    )
+    parser.add_argument(
+        '--mount',
+        action='store_true',
+        help='mount the hosts below the directory, so that their agents use '
+        'them with the code for real ones; needs FUSE and root',
     )
     return parser.parse_args(argv)
 

@@ -9,6 +9,7 @@ from oslo_config import cfg
 
 from cyborg_fpga import conf as our_conf
 from cyborg_fpga.agent import manager
+from cyborg_fpga.drivers import sysfs
 from cyborg_fpga.simulator import accessor
 from cyborg_fpga.simulator import samples
 from cyborg_fpga.simulator import scenario
@@ -34,11 +35,14 @@ def agents(
     folder: pathlib.Path,
     places: list[server.Place],
     transport: messaging.Transport,
+    point: pathlib.Path | None = None,
 ) -> dict[str, manager.Agent]:
     """Put together the agents of the hosts that are served at *places*.
 
     :param file: The configuration that they share.
     :param folder: Where their journals and caches go.
+    :param point: Where the hosts are mounted; None: they are not, and what a
+        kernel would be asked the cards are asked directly.
     :returns: By the hosts' names.
     """
     found = {}
@@ -57,9 +61,10 @@ def agents(
             for name, value in values.items():
                 conf.set_override(name, value, group)
         conf.set_override('host', place.name)
-        found[place.name] = manager.build(
-            conf, transport, accessor.SimulatedSysfs(place.directory)
-        )
+        fs: sysfs.Sysfs = accessor.SimulatedSysfs(place.directory)
+        if point is not None:
+            fs = accessor.MountedSysfs(place.directory, point / own)
+        found[place.name] = manager.build(conf, transport, fs)
     return found
 
 

@@ -1,8 +1,9 @@
-"""The accessor through which drivers see a simulated host.
+"""The accessors through which drivers see a simulated host.
 
 ``SimulatedSysfs(DIR)`` is all that differs from a real host: attributes are
 plain files read by the very same code, and what a driver writes or calls
-goes to the process of the cards instead of the kernel.
+goes to the process of the cards instead of the kernel. On a mounted host
+not even that differs.
 """
 
 import errno
@@ -93,6 +94,28 @@ class SimulatedSysfs(sysfs.Sysfs):
         if answer['errno']:
             raise OSError(answer['errno'], os.strerror(answer['errno']))
         return answer.get('result')
+
+
+class MountedSysfs(sysfs.Sysfs):
+    """The accessor of a real host, on one that is mounted.
+
+    Only what a guest would do is asked of the cards: no kernel does it.
+
+    :param directory: Of the host, where its firmware and tools are.
+    :param point: Where it is mounted.
+    """
+
+    def __init__(self, directory: pathlib.Path, point: pathlib.Path) -> None:
+        self._directory = directory
+        super().__init__(
+            str(point / 'sys'),
+            str(point / 'dev'),
+            firmware=str(directory / 'firmware'),
+            tools=[str(directory / 'tools')],
+        )
+
+    def run_function(self, address: str, data: bytes) -> bytes:
+        return client.Simulator(self._directory).run(address, data)
 
 
 def _copy_from_user(address: int, length: int) -> tuple[dict[str, int], bytes]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import pathlib
 import re
 import signal
@@ -15,6 +16,8 @@ import psutil
 import requests
 from oslotest import base
 from testtools import content
+
+from tests.fixtures import mounted
 
 #: Promised for a small machine.
 DEMO_SECONDS = 60
@@ -45,7 +48,7 @@ class AllInOneTest(base.BaseTestCase):
         self.seen = {}
         self.most = 0.0
 
-    def start(self, *arguments):
+    def start(self, *arguments, **environ):
         """The all-in-one, in an empty directory and with an empty /tmp."""
         for name in ('here', 'tmp'):
             (self.folder / name).mkdir()
@@ -57,6 +60,7 @@ class AllInOneTest(base.BaseTestCase):
         self.process = psutil.Popen(
             [sys.executable, '-m', 'cyborg_fpga.cmd.allinone', *arguments],
             cwd=self.folder / 'here',
+            env={**os.environ, **environ},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -150,11 +154,15 @@ class AllInOneTest(base.BaseTestCase):
         self.assert_nothing_is_left()
 
     def test_a_scenario_has_hosts_and_cards_of_every_family(self):
+        mounted.check()
         path = self.folder / 'scenario.yaml'
         path.write_text(SCENARIO)
         state = self.folder / 'state'
-        self.start('--dir', str(state), '--scenario', str(path))
+        self.start('--dir', str(state), '--scenario', str(path), '--mount')
         self.until(lambda: 'Ctrl-C ends it.' in self.said())
+        # What the agents have read is there for everybody.
+        vendor = 'mount/rack1/sys/bus/pci/devices/0000:5e:00.1/vendor'
+        self.assertEqual('0x10ee\n', (state / vendor).read_text())
         endpoints = json.loads((state / 'endpoints.json').read_text())
         answer = requests.get(
             f'{endpoints["accelerator"]}/devices',
@@ -179,6 +187,15 @@ class AllInOneTest(base.BaseTestCase):
         self.process.send_signal(signal.SIGTERM)
         self.assertEqual(0, self.process.wait(_PATIENCE), self.said())
         self.assert_nothing_is_left()
+
+    def test_what_is_missing_to_mount_is_told_in_one_line(self):
+        self.start('--mount', FUSE_LIBRARY_PATH='/nowhere')
+        self.assertEqual(1, self.process.wait(_PATIENCE))
+        self.assertEqual(
+            'cyborg-fpga-allinone: the hosts cannot be mounted: the library '
+            'libfuse3 is not installed (Debian: fuse3)\n',
+            self.said(),
+        )
 
     def test_a_scenario_that_is_wrong_is_told_in_one_line(self):
         path = self.folder / 'scenario.yaml'
