@@ -186,6 +186,7 @@ class RegionKind:
 
     region_id: str | None
     vendor: str
+    family: str = ''
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +194,7 @@ class Bitstream:
     """What the catalogue knows of a Glance image with the tag ``FPGA``.
 
     :ivar uuid: The image's.
+    :ivar family: The only cards that it is for; *shell* is for people.
     :ivar public: Usable by everybody, or of a trusted project: may become
         traits.
     :ivar usable: False with the *reason* in a sentence.
@@ -218,6 +220,8 @@ class Bitstream:
     usable: bool
     reason: str
     image_updated_at: str
+    family: str | None = None
+    shell: str | None = None
 
     @property
     def content(self) -> str | None:

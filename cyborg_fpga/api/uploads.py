@@ -8,10 +8,13 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
+import time
 from collections.abc import Iterator
 from collections.abc import Mapping
 
 from oslo_config import cfg
+from oslo_log import log as logging
+from oslo_utils import uuidutils
 
 from cyborg_fpga import context
 from cyborg_fpga import errors
@@ -23,8 +26,13 @@ from cyborg_fpga.bitstream import properties
 from cyborg_fpga.bitstream import source
 from cyborg_fpga.clients import glance
 from cyborg_fpga.clients import glance_upload
+from cyborg_fpga.db import uploads
+
+LOG = logging.getLogger(__name__)
 
 _PIECE = 1 << 20
+# Much less than until an upload counts as abandoned.
+_TELL_SECONDS = 30
 #: What is no property of an image but one of its own members.
 _OWN = ('name', 'visibility')
 
@@ -67,21 +75,22 @@ class Uploads:
         words = {k: v for k, v in given.items() if k not in _OWN}
         if not passing.says_more_behind(check.header):
             _compare(words, check.header)
-        image_uuid = self._writer.create(
-            ctx,
-            name=given.get('name', check.header.name),
-            visibility=given.get('visibility'),
-            properties=words,
-        )
-        with self._undone_on_failure(ctx, image_uuid):
-            digest = hashlib.sha512(beginning)
-            self._writer.put(
+        image_uuid = uuidutils.generate_uuid()
+        with self._recorded(ctx, image_uuid):
+            self._writer.create(
                 ctx,
                 image_uuid,
-                _through(body, beginning, size, check, digest),
-                size,
+                name=given.get('name', check.header.name),
+                visibility=given.get('visibility'),
+                properties=words,
+            )
+            digest = hashlib.sha512(beginning)
+            pieces = _through(body, beginning, size, check, digest)
+            self._writer.put(
+                ctx, image_uuid, _telling(ctx, image_uuid, pieces), size
             )
             check.end()
+            uploads.go_on(ctx, image_uuid)
             self._finish(ctx, image_uuid, check.header, words, digest)
         return image_uuid
 
@@ -198,16 +207,43 @@ class Uploads:
         )
 
     @contextlib.contextmanager
-    def _undone_on_failure(
+    def _recorded(
         self, ctx: context.RequestContext, image_uuid: str
     ) -> Iterator[None]:
+        """Delete the image on failure: here, or where that fails, later."""
+        uploads.begin(ctx, image_uuid)
         done = False
         try:
             yield
             done = True
         finally:
             if not done:
-                self._writer.undo(ctx, image_uuid)
+                self._undo(ctx, image_uuid)
+        uploads.end(ctx, image_uuid)
+
+    def _undo(self, ctx: context.RequestContext, image_uuid: str) -> None:
+        try:
+            self._writer.undo(ctx, image_uuid)
+        except errors.FPGAError as exc:
+            LOG.warning(
+                'Image %s of a failed upload is deleted later: %s',
+                image_uuid,
+                exc.message,
+            )
+            return
+        uploads.end(ctx, image_uuid)
+
+
+def _telling(
+    ctx: context.RequestContext, image_uuid: str, pieces: Iterator[bytes]
+) -> Iterator[bytes]:
+    """*pieces*, with a sign of life now and then."""
+    told = time.monotonic()
+    for piece in pieces:
+        if time.monotonic() - told > _TELL_SECONDS:
+            uploads.go_on(ctx, image_uuid)
+            told = time.monotonic()
+        yield piece
 
 
 def _through(

@@ -120,6 +120,12 @@ def fits(header: Header, target: Target) -> str | None:
     return None
 
 
+def may_be(platform: str, other: str) -> bool:
+    """Two names of platforms, of which one may be short or not known."""
+    one, two = _plain(platform), _plain(other)
+    return one in two or two in one
+
+
 def _comparisons(
     header: Header, target: Target
 ) -> list[tuple[str, str, str, bool]]:

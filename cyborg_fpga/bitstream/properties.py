@@ -15,6 +15,7 @@ from cyborg_fpga.bitstream import header as file_header
 #: the prefixes.
 NAMES: Mapping[str, tuple[str, ...]] = {
     'vendor': ('vendor', 'vendor_id'),
+    'family': ('family', 'board', 'board_family', 'board_name'),
     'type': ('type', 'accelerator_type'),
     'region_id': (
         'region_id',
@@ -24,12 +25,17 @@ NAMES: Mapping[str, tuple[str, ...]] = {
         'shell_id',
         'shell_uuid',
     ),
+    'shell': ('shell', 'shell_name'),
     'function_id': ('function_id', 'function_uuid', 'afu_id', 'afu_uuid'),
-    'function_name': ('function_name', 'afu_name'),
+    # Cyborg's bs-name; an image's own name is no property.
+    'function_name': ('function_name', 'afu_name', 'name'),
     'version': ('version',),
     'driver': ('driver',),
 }
 _PREFIX = re.compile(r'(accel|bs|fpga)_')
+# What a tool called all of the file: the function in it, where nobody says
+# more.
+_FILE_ID = re.compile('bs[-_:.]uuid', re.IGNORECASE)
 
 _TYPE = re.compile(r'[a-z0-9_]{1,32}')
 _ID = re.compile(r'[0-9a-f]{32}')
@@ -55,6 +61,12 @@ class Said:
             word: next((words[name] for name in names if name in words), None)
             for word, names in NAMES.items()
         }
+        self._file_id = next(
+            (v for k, v in properties.items() if _FILE_ID.fullmatch(k)), ''
+        )
+        shell = self._words['shell']
+        if shell and _ident(shell) and not self._words['region_id']:
+            self._words['region_id'] = shell
 
     def word(self, name: str) -> str | None:
         """As it is written."""
@@ -62,7 +74,18 @@ class Said:
 
     def ident(self, name: str) -> str | None:
         """32 lower-case hex digits, from any way to write a UUID."""
-        return _ident(self._words[name] or '')
+        found = self._words[name]
+        if found is None and name == 'function_id':
+            found = self._file_id
+        return _ident(found or '')
+
+    @property
+    def family(self) -> str | None:
+        """As cards have it: ``PAC_A10``."""
+        found = re.sub(
+            '[^A-Z0-9]+', '_', (self._words['family'] or '').upper()
+        )
+        return found.strip('_')[:_MAX_WORD] or None
 
     @property
     def type(self) -> str | None:
@@ -96,6 +119,7 @@ class Said:
         function = header.function_id
         told = {
             'region_id': header.region_id,
+            'shell': header.platform,
             'function_id': None if function == _BLANK else function,
             'function_name': header.name,
             'version': header.version,
@@ -123,9 +147,17 @@ class Said:
             ('region_id', header.region_id),
             ('function_id', header.function_id),
         ):
-            value = self.ident(name)
+            value = _ident(self._words[name] or '')
             if None not in (value, told) and value != told:
                 return f'its {name} is {value}, in the file it is {told}'
+        shell = self._words['shell'] or ''
+        if not _ident(shell) and not file_header.may_be(
+            shell, header.platform
+        ):
+            return (
+                f'its shell is {shell[:40]!r}, in the file it is '
+                f'{header.platform!r}'
+            )
         return ''
 
     def _without_region(

@@ -4,6 +4,7 @@ What Glance refuses is said in its own words: they are about the caller's
 image, and the caller may act on them.
 """
 
+import contextlib
 import http
 import re
 from collections.abc import Iterable
@@ -27,6 +28,7 @@ _OCTETS = 'application/octet-stream'
 # A store may take its time once it has the last byte.
 _LAST_BYTE_SECONDS = 600
 _MAX_WORDS = 300
+_FULL = 'storage media is full'
 
 Json = dict[str, Any]
 
@@ -45,22 +47,23 @@ class Writer:
     def create(
         self,
         ctx: context.RequestContext,
+        image_uuid: str,
         *,
         name: str,
         visibility: str | None,
         properties: Mapping[str, str],
-    ) -> str:
-        """Make an image without data or tags; its uuid."""
+    ) -> None:
+        """Make an image without data or tags."""
         body = {
             **properties,
+            'id': image_uuid,
             'name': name,
             'disk_format': 'raw',
             'container_format': 'bare',
         }
         if visibility is not None:
             body['visibility'] = visibility
-        answer = self._send(ctx, 'POST', '/v2/images', json=body)
-        return str(answer.json()['id'])
+        self._send(ctx, 'POST', '/v2/images', json=body)
 
     def put(
         self,
@@ -102,24 +105,25 @@ class Writer:
             headers={'Content-Type': _JSON_PATCH},
         )
 
-    def delete(self, ctx: context.RequestContext, image_uuid: str) -> None:
+    def delete(
+        self, ctx: context.RequestContext | None, image_uuid: str
+    ) -> None:
+        """Delete an image, for *ctx* or as the service."""
         self._send(ctx, 'DELETE', f'/v2/images/{image_uuid}')
 
     def undo(self, ctx: context.RequestContext, image_uuid: str) -> None:
-        """Delete what came to nothing. Raises nothing.
+        """Delete what came to nothing, where it is there at all.
 
         The user's token may have expired meanwhile: then as the service.
         """
-        for whose in (ctx, None):
+        with contextlib.suppress(errors.NotFound):
             try:
-                self._send(whose, 'DELETE', f'/v2/images/{image_uuid}')
-                return
+                self.delete(ctx, image_uuid)
             except errors.NotFound:
-                return
+                raise
             except errors.FPGAError as exc:
-                LOG.warning(
-                    'Image %s of a failed upload: %s', image_uuid, exc.message
-                )
+                LOG.debug('As the service: %s', exc.message)
+                self.delete(None, image_uuid)
 
     def _send(
         self,
@@ -147,7 +151,11 @@ class Writer:
         said = f'Glance refused it: {words}'
         if status == http.HTTPStatus.UNAUTHORIZED:
             return self._service.unavailable('it refused the token')
-        if status == http.HTTPStatus.INSUFFICIENT_STORAGE:
+        if status == http.HTTPStatus.INSUFFICIENT_STORAGE or (
+            # By its status that is no different from a quota.
+            status == http.HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+            and _FULL in words
+        ):
             return self._service.unavailable(f'its storage is full: {words}')
         if status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
             return self._service.unavailable(f'it answered {status}: {words}')

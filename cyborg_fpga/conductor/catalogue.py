@@ -20,6 +20,7 @@ from cyborg_fpga.bitstream import formats
 from cyborg_fpga.bitstream import header as file_header
 from cyborg_fpga.bitstream import source
 from cyborg_fpga.clients import glance
+from cyborg_fpga.conductor import abandoned
 from cyborg_fpga.conductor import images
 from cyborg_fpga.db import bitstreams
 
@@ -50,6 +51,7 @@ class Catalogue:
     def __init__(self, conf: cfg.ConfigOpts, client: glance.Glance) -> None:
         self._conf = conf
         self._glance = client
+        self._abandoned = abandoned.Abandoned(conf, client)
         self._headers: dict[str, _Header] = {}
         self._unread: set[str] = set()
         self._since: str | None = None
@@ -65,6 +67,7 @@ class Catalogue:
         :raises errors.ServiceUnavailable: Glance is away; what was read is
             stored, the next cycle goes on there.
         """
+        self._abandoned.clear(ctx)
         changed = self._try_again(ctx)
         changed += self._follow(ctx)
         changed += self._sweep(ctx)

@@ -45,6 +45,8 @@ def fits(
         bitstream.region_id is not None
         and bitstream.region_id == region.region_id
         and bitstream.vendor in (None, region.vendor)
+        # Of an imported card nobody knows it before its first report.
+        and (not region.family or bitstream.family in (None, region.family))
     )
 
 
@@ -93,6 +95,13 @@ def misfit(
     """Why *bitstream* fits none of *regions*, in a sentence."""
     if bitstream.region_id is None:
         return f'image {bitstream.uuid} does not say for which region it is'
+    alike = [r for r in regions if r.region_id == bitstream.region_id]
+    if bitstream.family and alike:
+        cards = sorted({region.family for region in alike})
+        return (
+            f'image {bitstream.uuid} is for cards of family '
+            f'{bitstream.family}, those there are of {", ".join(cards)}'
+        )
     there = sorted({region.region_id or 'none' for region in regions})
     return (
         f'image {bitstream.uuid} is for region {bitstream.region_id}, '

@@ -45,8 +45,10 @@ def read_image(
         visibility=image.visibility,
         owner=image.owner,
         vendor=said.vendor,
+        family=said.family,
         type=said.type,
         region_id=told.get('region_id', said.ident('region_id')),
+        shell=_clip(told.get('shell', said.word('shell')), _MAX_TEXT),
         function_id=told.get('function_id', said.ident('function_id')),
         function_name=_clip(
             told.get('function_name', said.word('function_name')), _MAX_TEXT
@@ -70,10 +72,10 @@ def _unfit(image: glance.Image) -> str:
         return f'it has no tag {glance.TAG}'
     if image.status != 'active':
         return f'its status is {image.status}'
-    if not image.size:
-        return 'it is empty'
     if image.bloated:
         return 'it has more properties than can be read'
+    if not image.size:
+        return 'it is empty'
     if not image.os_hash_value:
         return 'it has no os_hash_value: Glance has not hashed it'
     return ''

@@ -242,4 +242,6 @@ def _holding(
 
 
 def _kind(region: nouns.Deployable) -> nouns.RegionKind:
-    return nouns.RegionKind(region_id=region.region_id, vendor=region.vendor)
+    return nouns.RegionKind(
+        region_id=region.region_id, vendor=region.vendor, family=region.family
+    )

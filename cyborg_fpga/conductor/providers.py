@@ -120,7 +120,8 @@ def types_by_region(
     for bitstream in public:
         traits = _type_traits(bitstream.type, allowed_types)
         function = bitstream.function_id or ''
-        where = f'{bitstream.region_id or ""} {bitstream.vendor or ""}'
+        made_for = (bitstream.region_id, bitstream.vendor, bitstream.family)
+        where = ' '.join(word or '' for word in made_for)
         found[f'{_TYPES} {where}'] |= traits
         found[f'{_LOADED} {bitstream.uuid} {function} {where}'] |= traits
         if function:
@@ -338,18 +339,15 @@ def _look_up(
 ) -> frozenset[str]:
     """What *types* has under *keys* for bitstreams that fit *region*.
 
-    A bitstream without a region id fits nothing; one that names a vendor
-    fits that one's alone.
+    A bitstream without a region id fits nothing; one that names a vendor or
+    a family fits that one's alone.
     """
-    if not region.region_id:
-        return frozenset()
-    return frozenset[str]().union(
-        *(
-            types.get(f'{key} {region.region_id} {vendor}', frozenset())
-            for key in keys
-            for vendor in ('', region.vendor)
-        )
-    )
+    found: set[str] = set()
+    for vendor in ('', region.vendor) if region.region_id else ():
+        for family in ('', region.family):
+            where = f'{region.region_id} {vendor} {family}'
+            found.update(*(types.get(f'{key} {where}', ()) for key in keys))
+    return frozenset(found)
 
 
 def _type_traits(

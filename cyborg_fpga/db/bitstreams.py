@@ -253,6 +253,11 @@ def _made_for(region: nouns.Deployable | nouns.RegionKind) -> Any:
             models.Bitstream.vendor.is_(None),
             models.Bitstream.vendor == region.vendor,
         ),
+        sa.or_(
+            sa.true() if not region.family else sa.false(),
+            models.Bitstream.family.is_(None),
+            models.Bitstream.family == region.family,
+        ),
     )
 
 

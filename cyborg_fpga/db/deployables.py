@@ -237,7 +237,11 @@ def kinds(
 ) -> list[nouns.RegionKind]:
     """What kinds of region there are, claimable or not."""
     query = (
-        sa.select(models.Deployable.region_id, models.Device.vendor)
+        sa.select(
+            models.Deployable.region_id,
+            models.Device.vendor,
+            models.Device.family,
+        )
         .join(models.Device, models.Device.id == models.Deployable.device_id)
         .join(models.Host, models.Host.id == models.Deployable.host_id)
         .distinct()
@@ -245,7 +249,9 @@ def kinds(
     if hostname is not None:
         query = query.where(models.Host.hostname == hostname)
     return [
-        nouns.RegionKind(region_id=row.region_id, vendor=row.vendor)
+        nouns.RegionKind(
+            region_id=row.region_id, vendor=row.vendor, family=row.family
+        )
         for row in ctx.session.execute(query)
     ]
 

@@ -310,6 +310,8 @@ class Bitstream(_Row, Base):
         sa.String(255), index=True
     )
     vendor: orm.Mapped[str | None] = orm.mapped_column(sa.String(64))
+    family: orm.Mapped[str | None] = orm.mapped_column(sa.String(64))
+    shell: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))
     type: orm.Mapped[str | None] = orm.mapped_column(sa.String(32), index=True)
     region_id: orm.Mapped[str | None] = orm.mapped_column(
         sa.String(64), index=True
@@ -326,6 +328,14 @@ class Bitstream(_Row, Base):
     usable: orm.Mapped[bool] = orm.mapped_column(sa.Boolean, default=False)
     reason: orm.Mapped[str] = orm.mapped_column(sa.String(255), default='')
     image_updated_at: orm.Mapped[str] = orm.mapped_column(sa.String(32))
+
+
+class Upload(_Row, Base):
+    """*uuid* is the image's; *seen*: when somebody was at it last."""
+
+    __tablename__ = 'uploads'
+    project_id: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))
+    seen: orm.Mapped[float] = orm.mapped_column(sa.Double)
 
 
 class Cursor(Base):

@@ -15,7 +15,9 @@ _SHORT = ('uuid', 'name', 'vendor', 'type', 'visibility', 'usable')
 _LONG = (
     *_SHORT,
     'reason',
+    'family',
     'region_id',
+    'shell',
     'function_id',
     'version',
     'size',
@@ -56,6 +58,7 @@ class ListBitstream(listing.Lister):
     filters = (
         listing.by('type', '<type>', 'Of this accelerator type.'),
         listing.by('vendor', '<vendor>', "For this vendor's cards."),
+        listing.by('family', '<family>', 'Only for cards of this family.'),
         listing.by('name', '<name>', 'Of this name.'),
         listing.by('fits', '<uuid>', 'Made for this deployable.'),
         listing.flag('usable', '--usable', 'true', 'Only those of use.'),

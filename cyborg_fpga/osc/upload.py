@@ -19,12 +19,14 @@ from cyborg_fpga.osc import columns
 _WORDS = (
     ('--type', 'type', '<type>', 'What it does, for example crypto.'),
     ('--vendor', 'vendor', '<vendor>', "For this vendor's cards."),
+    ('--family', 'family', '<family>', 'Only for cards of this family.'),
     ('--region-id', 'region_id', '<uuid>', 'The region that it fits.'),
+    ('--shell', 'shell', '<name>', 'The shell that it was made for.'),
     ('--function-id', 'function_id', '<uuid>', 'What a card then shows.'),
     ('--function-name', 'function_name', '<name>', "The function's name."),
     # --version is for the openstack command itself, wherever it stands.
     ('--function-version', 'version', '<version>', 'Its version.'),
-    ('--driver', 'driver', '<driver>', 'Only for cards of this driver.'),
+    ('--driver', 'driver', '<driver>', 'The driver it was made for.'),
     (
         '--signature',
         'img_signature',

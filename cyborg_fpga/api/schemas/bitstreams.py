@@ -14,6 +14,7 @@ QUERY = parts.page_query(
     filters={
         'name': _ANY_NAME,
         'vendor': parts.NAME,
+        'family': parts.NAME,
         'type': parts.TYPE,
         'region_id': parts.NAME,
         'function_id': parts.NAME,
@@ -33,8 +34,10 @@ _BITSTREAM = parts.closed(
         'visibility': parts.TEXT,
         'project_id': parts.TEXT_OR_NULL,
         'vendor': parts.TEXT_OR_NULL,
+        'family': parts.TEXT_OR_NULL,
         'type': parts.TEXT_OR_NULL,
         'region_id': parts.TEXT_OR_NULL,
+        'shell': parts.TEXT_OR_NULL,
         'function_id': parts.TEXT_OR_NULL,
         'function_name': parts.TEXT_OR_NULL,
         'version': parts.TEXT_OR_NULL,
@@ -72,8 +75,10 @@ _VISIBILITY: parts.Schema = {
 }
 _SAID: dict[str, parts.Schema] = {
     'vendor': _WORD,
+    'family': _WORD,
     'type': parts.TYPE,
     'region_id': _IDENT,
+    'shell': parts.SOME_TEXT,
     'function_id': _IDENT,
     'function_name': parts.SOME_TEXT,
     'version': _WORD,

@@ -1,5 +1,6 @@
 """An upload larger than what the API's process may have of memory."""
 
+import contextlib
 import http.client
 import pathlib
 import subprocess
@@ -9,9 +10,15 @@ import uuid
 
 import fixtures
 import psutil
+import sqlalchemy as sa
+from glanceclient import exc as glance_exc
 from oslotest import base
 
+from cyborg_fpga import context
 from cyborg_fpga.bitstream import gbs
+from cyborg_fpga.clients import glance
+from cyborg_fpga.conductor import abandoned
+from cyborg_fpga.db import engine
 from tests.fixtures import cloud
 from tests.fixtures import database
 from tests.fixtures import servers
@@ -55,12 +62,13 @@ class TestLarge(base.BaseTestCase):
             )
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
-        end = time.monotonic() + _SECONDS
-        while not servers.listens(self.port):
-            if process.poll() is not None or time.monotonic() > end:
-                self.fail(self.log.read_text())
-            time.sleep(0.05)
+        self.until(lambda: self.started(process))
         self.process = psutil.Process(process.pid)
+
+    def started(self, process):
+        if process.poll() is not None:
+            self.fail(self.log.read_text())
+        return servers.listens(self.port)
 
     def send(self, beginning, size):
         """The answer to an upload of *size* bytes: status and text."""
@@ -112,3 +120,49 @@ class TestLarge(base.BaseTestCase):
         status, text, stored = self.send(b'no bitstream', _LARGE)
         self.assertEqual((400, []), (status, stored), text)
         self.assertIn('its format is not known', text)
+
+    def test_what_it_leaves_when_it_is_killed_is_deleted(self):
+        name = f'killed-{uuid.uuid4().hex}'
+        connection = http.client.HTTPConnection(
+            '127.0.0.1', self.port, timeout=_SECONDS
+        )
+        self.addCleanup(connection.close)
+        connection.putrequest('POST', f'/v2/bitstreams?name={name}')
+        for header in (
+            ('X-Auth-Token', 'alice'),
+            ('Content-Type', 'application/octet-stream'),
+            ('Content-Length', str(_LARGE)),
+        ):
+            connection.putheader(*header)
+        connection.endheaders()
+        connection.send(gbs.build('1' * 32, '2' * 32, bytes(8 * _MEGABYTE)))
+        (image,) = self.until(lambda: self.named(name))
+        self.addCleanup(self.forget, image.id)
+        self.process.kill()
+        self.process.wait()
+        ctx = context.service()
+        conf = self.cloud.conf
+        left = abandoned.Abandoned(conf, glance.Glance(conf))
+        left.clear(ctx)
+        self.assertEqual([image.id], [one.id for one in self.named(name)])
+        with engine.get_engine().begin() as database:
+            database.execute(sa.text('UPDATE uploads SET seen = 0'))
+        # Glance itself may not have noticed yet that nobody sends any more.
+        self.until(lambda: left.clear(ctx) or not self.named(name))
+
+    def named(self, name):
+        """Images of this name, as an administrator sees them."""
+        filters = {'name': name, 'visibility': 'all'}
+        return list(self.cloud.glance().images.list(filters=filters))
+
+    def forget(self, image):
+        with contextlib.suppress(glance_exc.HTTPNotFound):
+            self.cloud.delete(image)
+
+    def until(self, holds):
+        end = time.monotonic() + _SECONDS
+        while not (found := holds()):
+            if time.monotonic() > end:
+                self.fail(self.log.read_text())
+            time.sleep(0.05)
+        return found

@@ -28,6 +28,35 @@ def best(regions, wishes=(), **how):
     return choice.best(regions, wishes, **{**values, **how})
 
 
+class TestFamilies(base.BaseTestCase):
+    def fits(self, family, wanted):
+        card = place(1, family=family)
+        return choice.fits(card, build.image(family=wanted))
+
+    def test_a_bitstream_of_no_family_fits_all(self):
+        self.assertTrue(self.fits('PAC_A10', None))
+
+    def test_one_of_a_family_fits_its_cards_alone(self):
+        self.assertTrue(self.fits('PAC_A10', 'PAC_A10'))
+        self.assertFalse(self.fits('PAC_D5005', 'PAC_A10'))
+
+    def test_a_card_of_which_no_family_is_known_is_taken(self):
+        self.assertTrue(self.fits('', 'PAC_A10'))
+
+    def test_another_family_is_the_reason_where_the_region_is_none(self):
+        image = build.image(family='PAC_A10')
+        kinds = [
+            nouns.RegionKind(region_id=region, vendor='intel', family=family)
+            for region, family in ((build.R1, 'U50'), ('9' * 32, 'PAC_A10'))
+        ]
+        self.assertEqual(
+            f'image {image.uuid} is for cards of family PAC_A10, those there '
+            'are of U50',
+            choice.misfit(kinds, image),
+        )
+        self.assertIn('is for region', choice.misfit(kinds[1:], image))
+
+
 class TestBest(base.BaseTestCase):
     def setUp(self):
         super().setUp()

@@ -73,6 +73,55 @@ class TestProperties(base.BaseTestCase):
                 PLAIN_FUNCTION, read({name: FUNCTION}).function_id, name
             )
 
+    def test_a_board_is_a_family_however_it_is_written(self):
+        for name, value in (
+            ('family', 'PAC_A10'),
+            ('board', 'pac-a10'),
+            ('bs-board', ' PAC A10 '),
+            ('fpga:board_name', 'Pac (A10)'),
+        ):
+            self.assertEqual('PAC_A10', read({name: value}).family, name)
+        self.assertIsNone(read({'board': ' - '}).family)
+
+    def test_the_names_of_cyborgs_specification_are_understood(self):
+        found = read({'bs-name': 'aes-128', 'bs-uuid': FUNCTION})
+        self.assertEqual('aes-128', found.function_name)
+        self.assertEqual(PLAIN_FUNCTION, found.function_id)
+        found = read({'bs-name': 'aes-128', 'function_name': 'aes'})
+        self.assertEqual('aes', found.function_name)
+
+    def test_the_id_of_a_file_says_less_than_all_others(self):
+        other = {'bs-uuid': '3' * 32}
+        found = read({**other, 'function_id': FUNCTION})
+        self.assertEqual(PLAIN_FUNCTION, found.function_id)
+        found = images.read_image(image(other), [], header=header())
+        self.assertEqual(
+            (PLAIN_FUNCTION, True), (found.function_id, found.usable)
+        )
+        self.assertTrue(images.needs_header(image(other)))
+        self.assertTrue(read({'bs-uuid': 'as you like'}).usable)
+
+    def test_a_shell_is_a_name_or_the_regions_id(self):
+        found = read({'shell': 'xilinx_u250'})
+        self.assertEqual(
+            ('xilinx_u250', PLAIN_REGION), (found.shell, found.region_id)
+        )
+        found = read({'region_id': '', 'shell': '2' * 32})
+        self.assertEqual(('2' * 32, True), (found.region_id, found.usable))
+
+    def test_the_file_says_its_shell(self):
+        full = header(platform='xilinx:u250:xdma:1.1')
+        found = images.read_image(image(), [], header=full)
+        self.assertEqual('xilinx:u250:xdma:1.1', found.shell)
+        for said, usable in (('Xilinx_U250', True), ('xilinx_u50', False)):
+            found = images.read_image(image({'shell': said}), [], header=full)
+            self.assertEqual(usable, found.usable, said)
+        self.assertEqual(
+            "its shell is 'xilinx_u50', in the file it is "
+            "'xilinx:u250:xdma:1.1'",
+            found.reason,
+        )
+
     def test_a_plain_name_goes_before_one_with_a_prefix(self):
         found = read({'bs-type': 'dpi', 'type': 'crypto'})
         self.assertEqual('crypto', found.type)
@@ -122,6 +171,8 @@ class TestProperties(base.BaseTestCase):
         for value, limit in (
             (found.name, 255),
             (found.vendor, 64),
+            (found.family, 64),
+            (found.shell, 255),
             (found.type, 32),
             (found.region_id, 32),
             (found.function_id, 32),

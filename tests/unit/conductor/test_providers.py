@@ -396,12 +396,19 @@ class TestChangingTraits(base.BaseTestCase):
             image(region_id=R2),
             image(region_id=None),
             image(vendor='xilinx'),
+            image(family='PAC_A10'),
             image(type='Not A Type'),
             image(type=None),
         ):
             self.assertFalse(
                 self.CRYPTO & only([region()], [other]).traits, other
             )
+
+    def test_a_type_of_its_family_is_there(self):
+        for vendor in ('intel', None):
+            one = image(family='PAC_D5005', vendor=vendor)
+            found = only([self.loaded()], [one]).traits
+            self.assertLessEqual(self.CRYPTO | {self.FUNCTION}, found)
 
     def test_an_image_without_vendor_and_driver_fits_by_its_region(self):
         found = only([self.loaded()], [image(vendor=None)]).traits
@@ -489,6 +496,7 @@ def images(draw):
             region_id=draw(st.sampled_from([R1, R2, None])),
             function_id=draw(st.sampled_from([F1, F2, None])),
             vendor=draw(st.sampled_from(['intel', 'xilinx', None])),
+            family=draw(st.sampled_from(['PAC_D5005', 'PAC_A10', None])),
             driver=draw(st.sampled_from(['intel_dfl', 'other', None])),
         )
         for name in draw(st.lists(st.sampled_from(IMAGES), unique=True))

@@ -161,11 +161,11 @@ class TestFits(CatalogueTest):
         self.add('for another region', region_id='9' * 32)
         self.add('for no region', region_id=None)
 
-    def fitting(self, region_id):
+    def fitting(self, region_id, family=''):
         found = bitstreams.list_page(
             self.ctx,
             filters={'fits': nouns.RegionKind(
-                region_id=region_id, vendor='intel'
+                region_id=region_id, vendor='intel', family=family
             )},
             limit=99,
             sort_key='name',
@@ -177,6 +177,17 @@ class TestFits(CatalogueTest):
             ['for all vendors', 'for this vendor'],
             self.fitting(base.REGION_ID),
         )
+
+    def test_what_is_made_for_another_family_is_left_out(self):
+        self.add('for one family', region_id='8' * 32, family='PAC_A10')
+        self.add('for all families', region_id='8' * 32)
+        both = ['for all families', 'for one family']
+        for family, names in (
+            ('PAC_A10', both),
+            ('', both),
+            ('U50', both[:1]),
+        ):
+            self.assertEqual(names, self.fitting('8' * 32, family), family)
 
     def test_nothing_is_made_for_a_region_that_nobody_knows(self):
         self.assertEqual([], self.fitting(None))

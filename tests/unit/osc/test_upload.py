@@ -17,6 +17,7 @@ EVERY_WORD = (
     *('--type', 'crypto', '--vendor', 'intel', '--region-id', '1' * 32),
     *('--function-id', '2' * 32, '--function-name', 'aes'),
     *('--function-version', '2', '--driver', 'intel_dfl'),
+    *('--family', 'PAC_A10', '--shell', 'blue'),
     *('--signature', 'x', '--signature-hash-method', 'SHA-256'),
     *('--signature-key-type', 'RSA-PSS', '--signature-certificate', UUID),
     '--private',
