@@ -255,7 +255,7 @@ def _build(arguments: argparse.Namespace) -> int:
     source = arguments.source.read_bytes()
     function = arguments.function or hashlib.sha256(source).hexdigest()[:32]
     made = synthesis.bitstream(arguments.source)
-    image = virtual.image(made, virtual.REGION, function)
+    image = samples.virtual_image(made, virtual.REGION, function)
     for directory in arguments.directory:
         models.keep(directory, image, source)
     name = arguments.source.stem

@@ -1,9 +1,14 @@
-"""Bitstream files that the simulated cards can load."""
+"""Bitstream files that the simulated cards can load.
+
+They are written as a build would write them, with what the service has for
+that; how the cards read them is not to be found there.
+"""
 
 import hashlib
 
 from cyborg_fpga.bitstream import afi
 from cyborg_fpga.bitstream import gbs
+from cyborg_fpga.bitstream import ice40
 from cyborg_fpga.bitstream import xclbin
 from cyborg_fpga.bitstream import xilinx_bit
 from cyborg_fpga.simulator import aws
@@ -35,12 +40,28 @@ def sample_gbs(
         all of one size.
     """
     if region_id == virtual.REGION:
-        raw = virtual.sample(region_id, function_id)
+        raw = sample_virtual(region_id, function_id)
         return gbs.build(region_id, function_id, raw, name=name)
     seed = f'{region_id}/{function_id}/{name}'.encode()
     body = hashlib.shake_128(seed).digest(size)
     raw = payload.build(region_id, function_id, body)
     return gbs.build(region_id, function_id, raw, name=name)
+
+
+def virtual_image(bitstream: bytes, region_id: str, function_id: str) -> bytes:
+    """What a region that computes takes: *bitstream* with its comment.
+
+    :raises errors.BadBitstream: It is not for an iCE40.
+    """
+    text = f'interface {region_id} function {function_id}'
+    return ice40.with_comment(bitstream, text)
+
+
+def sample_virtual(region_id: str, function_id: str) -> bytes:
+    """An image that configures nothing, for regions that need not compute."""
+    bank = bytes(_WIDTH * _HEIGHT // 8)
+    made = ice40.build(_WIDTH, _HEIGHT, [bank] * _BANKS)
+    return virtual_image(made, region_id, function_id)
 
 
 def sample_for(family: str, function_id: str, *, size: int = 65536) -> bytes:

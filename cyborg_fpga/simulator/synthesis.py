@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 
 from cyborg_fpga.simulator import functions
+from cyborg_fpga.simulator import samples
 from cyborg_fpga.simulator import virtual
 
 _PINS = functions.FOLDER / 'shell.pcf'
@@ -75,7 +76,7 @@ def ship() -> None:
     """Make the bitstreams of all shipped functions anew."""
     for name, function_id in functions.FUNCTIONS.items():
         made = bitstream(functions.FOLDER / f'{name}.v')
-        image = virtual.image(made, virtual.REGION, function_id)
+        image = samples.virtual_image(made, virtual.REGION, function_id)
         packed = lzma.compress(image, preset=9)
         (functions.FOLDER / f'{name}.bin.xz').write_bytes(packed)
 

@@ -23,6 +23,7 @@ from cyborg_fpga.cmd import simulator
 from cyborg_fpga.osc import client
 from cyborg_fpga.osc import deployable
 from cyborg_fpga.simulator import functions
+from cyborg_fpga.simulator import samples
 from cyborg_fpga.simulator import synthesis
 from cyborg_fpga.simulator import virtual
 from tests.fixtures import inprocess
@@ -190,7 +191,7 @@ class TestFunctions(base.ServiceTest):
         function_id = functions.FUNCTIONS['crc32']
         self.assertEqual(
             functions.load('crc32').image,
-            virtual.image(made, virtual.REGION, function_id),
+            samples.virtual_image(made, virtual.REGION, function_id),
         )
 
     def test_a_source_that_is_no_verilog_is_refused_with_the_tools_words(self):

@@ -235,6 +235,30 @@ class TestLayers(base.BaseTestCase):
         ]
         self.assertEqual([], wrong)
 
+    def test_the_simulated_cards_read_images_with_nothing_of_the_service(self):
+        # A reader that both shared would pass what both take for right.
+        writers = {
+            # Makes files as a build does; what reads them is elsewhere.
+            f'{PACKAGE}/simulator/samples.py',
+            # Puts the shipped bitstreams into their containers.
+            f'{PACKAGE}/simulator/functions/__init__.py',
+        }
+        found = {
+            found.file
+            for found in all_imports(ROOT)
+            if found.file.startswith(f'{PACKAGE}/simulator/')
+            and layer(found.module) == 'bitstream'
+            and found.module.startswith(PACKAGE)
+        }
+        self.assertEqual(writers, found)
+
+    def test_what_writes_files_for_cards_is_not_what_reads_them(self):
+        readers = ('payload', 'virtual', 'ice40', 'xrt', 'aws', 'zynq')
+        graph = own_graph(ROOT)
+        for name in readers:
+            imported = graph[f'{PACKAGE}.simulator.{name}']
+            self.assertNotIn(f'{PACKAGE}.simulator.samples', imported, name)
+
     def test_drivers_do_not_import_each_other(self):
         entry_points = configparser.ConfigParser()
         entry_points.read(ROOT / 'setup.cfg')

@@ -63,7 +63,7 @@ class TestShipped(base.BaseTestCase):
 class TestDecode(base.BaseTestCase):
     def setUp(self):
         super().setUp()
-        self.image = virtual.sample(virtual.REGION, FUNCTION)
+        self.image = samples.sample_virtual(virtual.REGION, FUNCTION)
 
     def refused(self, image, spec=SPEC):
         exc = self.assertRaises(payload.BadImage, virtual.decode, image, spec)
@@ -99,12 +99,16 @@ class TestDecode(base.BaseTestCase):
 
     def test_another_chip_is_incompatible(self):
         small = ice40.build(332, 144, [bytes(332 * 144 // 8)])
-        image = virtual.image(small, virtual.REGION, FUNCTION)
+        image = samples.virtual_image(small, virtual.REGION, FUNCTION)
         self.assertEqual('reconfig incompatible image', self.refused(image))
 
     def test_only_an_ice40_bitstream_can_be_given_a_comment(self):
         self.assertRaises(
-            errors.BadBitstream, virtual.image, b'x', virtual.REGION, FUNCTION
+            errors.BadBitstream,
+            samples.virtual_image,
+            b'x',
+            virtual.REGION,
+            FUNCTION,
         )
 
 
@@ -173,7 +177,7 @@ class TestCard(base.BaseTestCase):
         )
 
     def test_a_damaged_image_leaves_nothing_that_runs(self):
-        image = bytearray(virtual.sample(virtual.REGION, FUNCTION))
+        image = bytearray(samples.sample_virtual(virtual.REGION, FUNCTION))
         image[70000] ^= 1
         exc = self.assertRaises(
             errors.DeviceFailed, self.program, bytes(image)
@@ -195,16 +199,16 @@ class TestCard(base.BaseTestCase):
         self.assertIn('No such device', self.refused('0000:99:00.0'))
 
     def test_a_bitstream_whose_source_nobody_knows_is_named_by_its_hash(self):
-        image = virtual.sample(virtual.REGION, FUNCTION)
+        image = samples.sample_virtual(virtual.REGION, FUNCTION)
         self.program(image)
         self.assertIn(hashlib.sha256(image).hexdigest(), self.refused())
 
     def test_the_source_is_found_by_the_hash_of_what_was_loaded(self):
         self.compiler()
-        mine = virtual.sample(virtual.REGION, FUNCTION)
+        mine = samples.sample_virtual(virtual.REGION, FUNCTION)
         models.keep(self.host.directory, mine, b'my own source\n')
         # The same function id in another bitstream is not the same.
-        crc = virtual.image(
+        crc = samples.virtual_image(
             functions.load('crc32').image, virtual.REGION, FUNCTION
         )
         self.program(mine)
