@@ -47,7 +47,7 @@ def run(wanted):
         folder = pathlib.Path(name)
         scenario = folder / 'wanted.yaml'
         scenario.write_text(yaml.safe_dump({'cards': _cards()}))
-        with _started(folder / 'state', scenario) as service:
+        with started(folder / 'state', scenario) as service:
             endpoints = json.loads(
                 (folder / 'state' / 'endpoints.json').read_text()
             )
@@ -60,7 +60,7 @@ def run(wanted):
 
 
 @contextmanager
-def _started(state, scenario):
+def started(state, scenario):
     command = [
         sys.executable,
         '-m',

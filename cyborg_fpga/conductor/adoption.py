@@ -25,6 +25,7 @@ from cyborg_fpga.clients import placement
 from cyborg_fpga.conductor import choice
 from cyborg_fpga.conductor import providers
 from cyborg_fpga.conductor import search
+from cyborg_fpga.conductor import warm_pools
 from cyborg_fpga.db import adoptions
 from cyborg_fpga.db import bitstreams
 from cyborg_fpga.db import deployables
@@ -216,6 +217,8 @@ class Holdings:
                 exclusive=self._conf.conductor.exclusive_deployables,
             ):
                 pools[region.rp_uuid].append(region)
+        pools_kept = self._conf.conductor.warm_pools
+        hints = choice.Hints(spared=warm_pools.spared(self._ctx, pools_kept))
         picks = [
             choice.best(
                 pool,
@@ -224,6 +227,7 @@ class Holdings:
                 count=self._shares[rp_uuid].amount,
                 types=self._types,
                 level=self._level,
+                hints=hints,
             )
             for rp_uuid, pool in sorted(pools.items())
         ]

@@ -34,6 +34,7 @@ from cyborg_fpga.conductor import programming
 from cyborg_fpga.conductor import providers
 from cyborg_fpga.conductor import racing
 from cyborg_fpga.conductor import supervision
+from cyborg_fpga.conductor import warm_pools
 from cyborg_fpga.db import arqs
 from cyborg_fpga.db import bindings
 from cyborg_fpga.db import claims
@@ -120,6 +121,10 @@ class Arqs:
     ) -> placing.Plan:
         """Who gets what, with images that the caller may use."""
         regions = self._claimable(ctx, request, project_id)
+        # All are of one host, which has the file or has not.
+        hints = choice.Hints(
+            spared=warm_pools.spared(ctx, self._conf.warm_pools)
+        )
         while True:
             plan = placing.place(
                 [
@@ -132,6 +137,7 @@ class Arqs:
                 ],
                 regions,
                 model.WipeLevel(self._conf.wipe_private),
+                hints,
             )
             if wanted.may_use(plan.images.values()):
                 return plan

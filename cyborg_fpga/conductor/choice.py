@@ -1,13 +1,16 @@
 """Which deployables a claim gets: pure functions over records.
 
 A claim is served from one provider, since Placement takes an allocation of
-several units of one request from one provider too. Among the deployables of
-a provider those come first that hold the wanted function already, then the
-least recently used.
+several units of one request from one provider too. Those deployables come
+first that hold the wanted function already. Of others, what is kept warm is
+taken last; before that, one whose host has the file, then one that holds
+nothing that could serve another claim, then the least recently used.
 """
 
 import collections
 import dataclasses
+from collections.abc import Collection
+from collections.abc import Mapping
 from collections.abc import Sequence
 
 from cyborg_fpga import errors
@@ -35,6 +38,27 @@ class Pick:
     images: dict[int, nouns.Bitstream]
     cold: frozenset[int] = frozenset()
     foreign: frozenset[int] = frozenset()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Hints:
+    """What decides where several deployables would do.
+
+    :ivar near: By image, the hosts that have its file.
+    :ivar spared: Deployables (row id) to be taken last for anything else
+        than what they hold.
+    """
+
+    near: Mapping[str, Collection[str]] = dataclasses.field(
+        default_factory=dict
+    )
+    spared: Collection[int] = ()
+
+
+NO_HINTS = Hints()
+
+# Smaller is better, see _cost().
+_Cost = tuple[int, ...]
 
 
 def fits(
@@ -117,29 +141,31 @@ def best(
     count: int,
     types: dict[str, frozenset[str]],
     level: model.WipeLevel,
+    hints: Hints = NO_HINTS,
 ) -> Pick | None:
     """The best way to serve a claim; None: there is none.
 
-    That is where the fewest have to be programmed.
+    That is where the fewest have to be programmed, and the least is lost
+    with what they held.
 
-    :param regions: Claimable deployables, the preferred first.
+    :param regions: Claimable deployables; of equals the first is taken.
     :param wishes: Bitstreams any of which will do, the best first; empty:
         nothing is programmed.
     :param types: What providers.types_by_region() says.
     :param level: How somebody's own bitstream is wiped.
     """
-    pools: dict[str, list[nouns.Deployable]] = collections.defaultdict(list)
-    for region in regions:
-        if not traits or set(traits) <= providers.deployable_traits(
+    pools: dict[str, list[_Way]] = collections.defaultdict(list)
+    for place, region in enumerate(regions):
+        if traits and not set(traits) <= providers.deployable_traits(
             region, types
         ):
-            pools[region.rp_uuid].append(region)
-    found = (
-        _pick(rp_uuid, pool, wishes, count, level)
-        for rp_uuid, pool in pools.items()
-    )
-    ranked = [item for item in found if item is not None]
-    return min(ranked, key=lambda item: item[0])[1] if ranked else None
+            continue
+        image = _image(region, wishes, level)
+        if image is not None or not wishes:
+            cost = _cost(region, image, hints)
+            pools[region.rp_uuid].append(_Way(cost, place, region, image))
+    picks = [pick for pool in pools.values() if (pick := _pick(pool, count))]
+    return min(picks, key=lambda pick: pick[0])[1] if picks else None
 
 
 def refuse(
@@ -160,44 +186,62 @@ def refuse(
     )
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Way:
+    """To have a part of one deployable, holding *image*."""
+
+    cost: _Cost
+    place: int
+    region: nouns.Deployable
+    image: nouns.Bitstream | None
+
+
+def _cost(
+    region: nouns.Deployable, image: nouns.Bitstream | None, hints: Hints
+) -> _Cost:
+    """Of having *image* there (None: what it holds): the dearest first."""
+    warm = image is not None and loaded(region, image)
+    if image is None or warm:
+        cold = far = False
+    else:
+        cold = True
+        far = region.hostname not in hints.near.get(image.uuid, ())
+    return (
+        cold,
+        not warm and region.id in hints.spared,
+        far,
+        # It might have served another claim as it is.
+        not warm and region.bitstream_id is not None,
+    )
+
+
 def _pick(
-    rp_uuid: str,
-    pool: Sequence[nouns.Deployable],
-    wishes: Sequence[nouns.Bitstream],
-    count: int,
-    level: model.WipeLevel,
-) -> tuple[int, Pick] | None:
-    """How many would have to be programmed, and the pick."""
-    ranked = []
-    for place, region in enumerate(pool):
-        image = _image(region, wishes, level)
-        if wishes and image is None:
-            continue
-        cold = image is not None and not loaded(region, image)
-        ranked.append((cold, place, region, image))
-    ranked.sort(key=lambda item: item[:2])
+    pool: Sequence[_Way], count: int
+) -> tuple[tuple[_Cost, int], Pick] | None:
+    """The cheapest handles of one provider, and what they cost together."""
+    taken: list[_Way] = []
     handles: dict[int, int] = {}
-    images: dict[int, nouns.Bitstream] = {}
-    left, colds = count, set[int]()
-    for cold, _, region, image in ranked:
-        taken = min(left, len(inventory.free_handles(region)))
-        if taken:
-            handles[region.id] = taken
-            left -= taken
-            if cold:
-                colds.add(region.id)
-            if image is not None:
-                images[region.id] = image
+    left = count
+    for way in sorted(pool, key=lambda way: (way.cost, way.place)):
+        here = min(left, len(inventory.free_handles(way.region)))
+        if here:
+            taken.append(way)
+            handles[way.region.id] = here
+            left -= here
         if not left:
-            return len(colds), Pick(
-                hostname=pool[0].hostname,
-                rp_uuid=rp_uuid,
-                resource_class=pool[0].resource_class,
-                handles=handles,
-                images=images,
-                cold=frozenset(colds),
-            )
-    return None
+            break
+    if left:
+        return None
+    cost = tuple(map(sum, zip(*(way.cost for way in taken), strict=True)))
+    region = taken[0].region
+    return (cost, taken[0].place), Pick(
+        hostname=region.hostname,
+        rp_uuid=region.rp_uuid,
+        resource_class=region.resource_class,
+        handles=handles,
+        images={w.region.id: w.image for w in taken if w.image is not None},
+        cold=frozenset(w.region.id for w in taken if w.cost[0]),
+    )
 
 
 def _image(

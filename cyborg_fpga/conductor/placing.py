@@ -60,11 +60,12 @@ def place(
     wants: Sequence[Want],
     regions: Sequence[nouns.Deployable],
     level: model.WipeLevel,
+    hints: choice.Hints = choice.NO_HINTS,
 ) -> Plan:
     """A place for every one of *wants*: where the fewest are programmed.
 
-    :param regions: Of their providers, those that can be claimed, the
-        preferred first.
+    :param regions: Of their providers, those that can be claimed, the least
+        recently used first.
     :param level: How somebody's own bitstream is wiped.
     :raises errors.NoCapacity: Somebody gets nothing.
     :raises errors.DoesNotFit: No bitstream is for these regions.
@@ -79,7 +80,7 @@ def place(
     for rp_uuid, need in sorted(alike, key=lambda key: _ease(key, regions)):
         group = alike[rp_uuid, need]
         pool = [region for region in left if region.rp_uuid == rp_uuid]
-        pick = _pick(pool, need, len(group), level)
+        pick = _pick(pool, need, len(group), level, hints)
         if pick is None:
             there = [r for r in regions if r.rp_uuid == rp_uuid]
             raise _refusal(there, need, len(group), level, where=rp_uuid)
@@ -164,6 +165,7 @@ def _pick(
     need: Need,
     count: int,
     level: model.WipeLevel,
+    hints: choice.Hints = choice.NO_HINTS,
 ) -> choice.Pick | None:
     warm = [
         region
@@ -172,10 +174,12 @@ def _pick(
         and region.function_id == need.function_id
         and not region.bitstream_private
     ]
-    found = _best(warm, (), count, level) if warm else None
+    # What is kept warm is kept for this.
+    plain = choice.NO_HINTS
+    found = _best(warm, (), count, level, plain) if warm else None
     if found is not None or (need.what and not need.wishes):
         return found
-    return _best(pool, need.wishes, count, level)
+    return _best(pool, need.wishes, count, level, hints)
 
 
 def _best(
@@ -183,9 +187,16 @@ def _best(
     wishes: Sequence[nouns.Bitstream],
     count: int,
     level: model.WipeLevel,
+    hints: choice.Hints,
 ) -> choice.Pick | None:
     return choice.best(
-        pool, wishes, traits=(), count=count, types={}, level=level
+        pool,
+        wishes,
+        traits=(),
+        count=count,
+        types={},
+        level=level,
+        hints=hints,
     )
 
 

@@ -25,6 +25,7 @@ from cyborg_fpga.conductor import claims
 from cyborg_fpga.conductor import inventory
 from cyborg_fpga.conductor import programming
 from cyborg_fpga.conductor import supervision
+from cyborg_fpga.conductor import warming
 from cyborg_fpga.db import deployables
 from cyborg_fpga.db import hosts
 from cyborg_fpga.db import operations
@@ -41,6 +42,7 @@ _THREADS = 16
 # What one conductor at a time does, and how much longer than until the next
 # time its turn lasts.
 _CATALOGUE, _AUDIT, _INSTANCES = 'catalogue', 'audit', 'instances'
+_POOLS = 'warm pools'
 _TURN_SECONDS = 30
 
 
@@ -113,6 +115,7 @@ class Reconciler:
         self._programming = programs
         self._supervision = endings
         self._audit = books
+        self._warming = warming.Warming(conf, images, programs)
         self._owner = owner
         self._began = time.monotonic()
         self._woken = threading.Event()
@@ -177,6 +180,7 @@ class Reconciler:
             self._recover_claims,
             self._wipe,
             self._tell_placement,
+            self._fill_pools,
         ):
             attempt(step.__name__, step)
 
@@ -262,8 +266,17 @@ class Reconciler:
                 ),
             )
 
+    def _fill_pools(self, ctx: context.RequestContext) -> None:
+        # Two conductors would load what is missing twice.
+        interval = self._conf.conductor.reconcile_interval + _TURN_SECONDS
+        if self._warming.wanted and self._take_turn(ctx, _POOLS, interval):
+            self._jobs.start(_POOLS, self._warm)
+
+    def _warm(self, ctx: context.RequestContext) -> None:
+        self._send(ctx, self._warming.cycle(ctx))
+
     def _end_turns(self, ctx: context.RequestContext) -> None:
-        for name in (_CATALOGUE, _AUDIT, _INSTANCES):
+        for name in (_CATALOGUE, _AUDIT, _INSTANCES, _POOLS):
             turns.end(ctx, name, self._owner)
 
     def _follow_catalogue(self, ctx: context.RequestContext) -> None:

@@ -1,9 +1,11 @@
 """Where a request could be served, looked up again after each failure."""
 
 import collections
+import functools
 import random
 import time
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 from oslo_config import cfg
@@ -14,12 +16,19 @@ from cyborg_fpga import model
 from cyborg_fpga import nouns
 from cyborg_fpga.conductor import choice
 from cyborg_fpga.conductor import providers
+from cyborg_fpga.conductor import warm_pools
 from cyborg_fpga.db import bitstreams
+from cyborg_fpga.db import cached
 from cyborg_fpga.db import deployables
+from cyborg_fpga.db import offers
 
 # Deployables looked at for a claim of one: more than can be lost to others
 # at the same time. Where none of them is for the claim, ever more.
 _ENOUGH = 8
+
+# Hosts that are asked for by name. What more of them have is soon among the
+# least recently used anyway.
+_HOSTS = 64
 
 # Lost races for one deployable after which it is left alone.
 _LOSSES = 8
@@ -55,39 +64,75 @@ class Search:
             bitstreams.public(ctx) if self._traits else [],
             conf.bitstream.types,
         )
-        # One is served by any of the first; several need a whole pool.
-        few = self._count == 1 and not self._traits
-        self._limit: int | None = _ENOUGH if few else None
+        self._pools = conf.conductor.warm_pools
+        self._limit = _ENOUGH
         self._full: set[str] = set()
         self._losses: collections.Counter[int] = collections.Counter()
         self._reason: errors.FPGAError | None = None
 
     def next(self) -> choice.Pick | None:
         """The best way that is left; None: there is none."""
-        while True:
-            regions = deployables.claimable(
-                self._ctx,
-                hostname=self._hostname,
-                resource_class=self._class,
-                wishes=self._wishes,
-                limit=self._limit,
-            )
-            there_is_more = len(regions) == self._limit
-            regions = [region for region in regions if self._is_left(region)]
-            if self._losses:
-                # Those that lost the first together must not go on so.
-                random.shuffle(regions)
-            pick = choice.best(
-                regions,
-                self._wishes,
-                traits=self._traits,
-                count=self._count,
-                types=self._types,
-                level=self._level,
-            )
-            if pick is not None or self._limit is None or not there_is_more:
-                return pick
+        pick = self._warm()
+        while pick is None:
+            regions = self._regions()
+            pick = self._best(regions, self._hints)
+            if self._hostname or len(regions) < self._limit:
+                break
             self._limit *= _ENOUGH
+        return pick
+
+    def _warm(self) -> choice.Pick | None:
+        """A way to be had without programming, if that is easily seen."""
+        if not self._wishes or self._hostname or self._count > 1:
+            return None
+        regions = offers.holding(
+            self._ctx,
+            self._wishes,
+            resource_class=self._class,
+            limit=_ENOUGH,
+        )
+        pick = self._best(regions, choice.NO_HINTS)
+        return None if pick is None or pick.cold else pick
+
+    def _regions(self) -> list[nouns.Deployable]:
+        """The first that might do, as many as are looked at by now."""
+        hints = self._hints
+        hosts = frozenset[str]().union(*hints.near.values())
+        return offers.claimable(
+            self._ctx,
+            hostname=self._hostname,
+            resource_class=self._class,
+            limit=self._limit,
+            wishes=self._wishes,
+            near=hosts if len(hosts) <= _HOSTS else (),
+            spared=hints.spared,
+            # Several come from one provider.
+            whole=self._count > 1,
+        )
+
+    def _best(
+        self, regions: list[nouns.Deployable], hints: choice.Hints
+    ) -> choice.Pick | None:
+        left = [region for region in regions if self._is_left(region)]
+        if self._losses:
+            # Those that lost the first together must not go on so.
+            random.shuffle(left)
+        return choice.best(
+            left,
+            self._wishes,
+            traits=self._traits,
+            count=self._count,
+            types=self._types,
+            level=self._level,
+            hints=hints,
+        )
+
+    @functools.cached_property
+    def _hints(self) -> choice.Hints:
+        return choice.Hints(
+            near=near(self._ctx, self._wishes),
+            spared=warm_pools.spared(self._ctx, self._pools),
+        )
 
     def lost(self, pick: choice.Pick, reason: errors.FPGAError) -> None:
         """Somebody else was faster."""
@@ -134,6 +179,20 @@ class Search:
         return choice.is_open(
             region, self._ctx.project_id, exclusive=self._exclusive
         )
+
+
+def near(
+    ctx: context.RequestContext, wishes: Sequence[nouns.Bitstream]
+) -> dict[str, frozenset[str]]:
+    """By image, the hosts that have its file: one statement, or none."""
+    contents = {w.uuid: w.content for w in wishes if w.content is not None}
+    if not contents:
+        return {}
+    hosts = cached.hostnames_holding(ctx, set(contents.values()))
+    return {
+        uuid: hosts.get(content, frozenset())
+        for uuid, content in contents.items()
+    }
 
 
 def no_bitstream(wanted: Mapping[str, Any]) -> errors.NoCapacity:

@@ -5,6 +5,7 @@ from oslo_config import types
 
 GROUP = cfg.OptGroup('conductor', title='Conductor')
 
+_WARM_POOL = r'[0-9A-Fa-f-]{32,36}:[1-9][0-9]{0,5}(@[^@,\s]+)?$'
 _WIPE_LEVELS = ['reset', 'clear', 'blank', 'none']
 
 OPTS = [
@@ -130,6 +131,20 @@ Hosts whose deployables are wiped at this level or a stronger one, whatever
         help="""
 Give the VFs of one region to one project at a time: while one of them is
 claimed the others are kept for the same project.
+""",
+    ),
+    cfg.ListOpt(
+        'warm_pools',
+        item_type=types.String(regex=_WARM_POOL),
+        default=[],
+        help="""
+Functions of which some idle deployables are to be kept loaded, so that claims
+find them without programming: ``<function or image uuid>:<number>``, with
+``@<host name>`` behind it where only those of that host count. Of a function
+it is the newest public bitstream, as a claim would have it. Idle deployables
+are programmed until there are so many; claims of anything else take them only
+where nothing else is left, and one free deployable is always left to claims.
+Why a pool is short is logged.
 """,
     ),
 ]

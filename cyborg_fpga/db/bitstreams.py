@@ -1,6 +1,7 @@
 """The catalogue: cached metadata of Glance images tagged ``FPGA``."""
 
 import dataclasses
+from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -150,14 +151,27 @@ def offered(
 
 
 @engine.reader
-def public(ctx: context.RequestContext) -> list[nouns.Bitstream]:
-    """Usable bitstreams that everybody may use: what traits are made of."""
-    rows = ctx.session.execute(
+def public(
+    ctx: context.RequestContext, named: Collection[str] | None = None
+) -> list[nouns.Bitstream]:
+    """Usable bitstreams that everybody may use: what traits are made of.
+
+    :param named: Only images and functions with these uuids.
+    """
+    query = (
         sa.select(models.Bitstream)
         .where(models.Bitstream.public.is_(True))
         .where(models.Bitstream.usable.is_(True))
         .order_by(models.Bitstream.id)
-    ).scalars()
+    )
+    if named is not None:
+        query = query.where(
+            sa.or_(
+                models.Bitstream.uuid.in_(named),
+                models.Bitstream.function_id.in_(named),
+            )
+        )
+    rows = ctx.session.execute(query).scalars()
     return [_bitstream(row) for row in rows]
 
 

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import orm
 
 from cyborg_fpga import context
 from cyborg_fpga import errors
@@ -19,31 +18,10 @@ from cyborg_fpga.db import engine
 from cyborg_fpga.db import hosts
 from cyborg_fpga.db import models
 
-_QUERY = (
+QUERY = (
     sa.select(models.Deployable, models.Device, models.Host.hostname)
     .join(models.Device, models.Device.id == models.Deployable.device_id)
     .join(models.Host, models.Host.id == models.Deployable.host_id)
-)
-_OTHER = orm.aliased(models.Deployable)
-# Not EXISTS: MariaDB would read all handles there are before the first region.
-_FREE = (
-    sa.select(models.AttachHandle.id)
-    .where(
-        models.AttachHandle.deployable_id == models.Deployable.id,
-        models.AttachHandle.claim_id.is_(None),
-        models.AttachHandle.present.is_(True),
-    )
-    .limit(1)
-    .scalar_subquery()
-)
-_CLAIMABLE = (
-    _QUERY.where(models.Host.up.is_(True))
-    .where(models.Host.status == model.HostStatus.ENABLED.value)
-    .where(models.Device.status == model.DeviceStatus.ENABLED.value)
-    .where(models.Device.health == model.Health.OK.value)
-    .where(models.Deployable.state == model.DeployableState.IDLE.value)
-    .where(models.Deployable.wipe_pending.is_(False))
-    .where(_FREE.is_not(None))
 )
 # Columns and not rows of the mapper: a card has many handles, and a claim
 # looks at many cards.
@@ -83,7 +61,7 @@ _ON_HOST = (
 @engine.reader
 def get(ctx: context.RequestContext, uuid: str) -> nouns.Deployable:
     """:raises errors.NotFound: No such deployable."""
-    found = _load(ctx, _QUERY.where(models.Deployable.uuid == uuid))
+    found = load(ctx, QUERY.where(models.Deployable.uuid == uuid))
     if not found:
         raise errors.NotFound(kind='deployable', ident=uuid)
     return found[0]
@@ -94,9 +72,9 @@ def of_host(
     ctx: context.RequestContext, hostname: str
 ) -> list[nouns.Deployable]:
     """All of one host, two statements."""
-    return _load(
+    return load(
         ctx,
-        _QUERY.where(models.Host.hostname == hostname).order_by(
+        QUERY.where(models.Host.hostname == hostname).order_by(
             models.Deployable.id
         ),
     )
@@ -154,9 +132,9 @@ def of_claim(
         .join(models.Claim, models.Claim.id == models.AttachHandle.claim_id)
         .where(models.Claim.uuid == claim_uuid)
     )
-    return _load(
+    return load(
         ctx,
-        _QUERY.where(models.Deployable.id.in_(held)).order_by(
+        QUERY.where(models.Deployable.id.in_(held)).order_by(
             models.Deployable.id
         ),
     )
@@ -167,9 +145,9 @@ def of_providers(
     ctx: context.RequestContext, rp_uuids: Collection[str]
 ) -> list[nouns.Deployable]:
     """All of some providers, the least recently used first."""
-    return _load(
+    return load(
         ctx,
-        _QUERY.where(models.Deployable.rp_uuid.in_(rp_uuids)).order_by(
+        QUERY.where(models.Deployable.rp_uuid.in_(rp_uuids)).order_by(
             models.Deployable.last_used, models.Deployable.id
         ),
     )
@@ -182,53 +160,14 @@ def wipes_pending(ctx: context.RequestContext) -> list[nouns.Deployable]:
         models.AttachHandle.deployable_id == models.Deployable.id,
         models.AttachHandle.claim_id.is_not(None),
     )
-    return _load(
+    return load(
         ctx,
-        _QUERY.where(models.Deployable.wipe_pending == sa.true())
+        QUERY.where(models.Deployable.wipe_pending == sa.true())
         .where(models.Deployable.state == model.DeployableState.IDLE.value)
         .where(models.Device.health.in_(['ok', 'suspect']))
         .where(models.Host.up.is_(True))
         .where(~held.exists()),
     )
-
-
-@engine.reader
-def claimable(
-    ctx: context.RequestContext,
-    *,
-    hostname: str | None,
-    resource_class: str | None,
-    wishes: Sequence[nouns.Bitstream] = (),
-    limit: int | None = None,
-) -> list[nouns.Deployable]:
-    """Deployables that could be claimed now, the best first: two statements.
-
-    Idle, wiped, on an enabled and healthy card of an enabled host that is
-    up, with at least one free handle. First those that hold one of *wishes*,
-    then those on hosts of which another holds it, so that the file is there;
-    then the least recently used.
-
-    :param wishes: Only regions that one of these bitstreams is made for.
-    """
-    query = _CLAIMABLE.limit(limit)
-    if hostname is not None:
-        query = query.where(models.Host.hostname == hostname)
-    else:
-        # MariaDB would sort all cards of all hosts to find the first few.
-        query = query.prefix_with('STRAIGHT_JOIN', dialect='mysql')
-    if resource_class is not None:
-        query = query.where(models.Deployable.resource_class == resource_class)
-    if wishes:
-        warm = models.Deployable.bitstream_id.in_([w.uuid for w in wishes])
-        near = models.Deployable.host_id.in_(
-            sa.select(_OTHER.host_id).where(
-                _OTHER.bitstream_id.in_([w.uuid for w in wishes])
-            )
-        )
-        query = query.where(
-            models.Deployable.region_id.in_({w.region_id for w in wishes})
-        ).order_by(sa.case((warm, 0), (near, 1), else_=2))
-    return _load(ctx, query.order_by(models.Deployable.last_used))
 
 
 @engine.reader
@@ -268,7 +207,7 @@ def list_page(
 ) -> list[nouns.Deployable]:
     rows = engine.page(
         ctx,
-        _QUERY,
+        QUERY,
         models.Deployable,
         where=[_column(name) == value for name, value in filters.items()],
         limit=limit,
@@ -276,7 +215,7 @@ def list_page(
         sort_key=_column(sort_key),
         sort_dir=sort_dir,
     )
-    return _with_handles(ctx, rows)
+    return with_handles(ctx, rows)
 
 
 @engine.writer
@@ -311,13 +250,17 @@ def _column(name: str) -> Any:
     return getattr(models.Deployable, name)
 
 
-def _load(ctx: context.RequestContext, query: Any) -> list[nouns.Deployable]:
-    return _with_handles(ctx, list(ctx.session.execute(query)))
+def load(ctx: context.RequestContext, query: Any) -> list[nouns.Deployable]:
+    """In a transaction: what a statement made of :data:`QUERY` finds."""
+    return with_handles(ctx, list(ctx.session.execute(query)))
 
 
-def _with_handles(
+def with_handles(
     ctx: context.RequestContext, rows: Sequence[Any]
 ) -> list[nouns.Deployable]:
+    """The same for its rows."""
+    if not rows:
+        return []
     handles = _by_region(
         engine.run(ctx, _HANDLES, regions=[row[0].id for row in rows])
     )

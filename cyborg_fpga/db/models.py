@@ -117,10 +117,19 @@ class Deployable(_Row, Base):
     __tablename__ = 'deployables'
     __table_args__: Any = (
         sa.UniqueConstraint('host_id', 'name'),
-        # What a claim takes is the least recently used of a class.
+        # What a claim takes is the least recently used of a class, of a kind
+        # of region, or of what holds an image.
         sa.Index(
             'ix_deployables_resource_class_last_used',
             'resource_class',
+            'last_used',
+        ),
+        sa.Index(
+            'ix_deployables_region_id_last_used', 'region_id', 'last_used'
+        ),
+        sa.Index(
+            'ix_deployables_bitstream_id_last_used',
+            'bitstream_id',
             'last_used',
         ),
         _MYSQL,
@@ -140,9 +149,7 @@ class Deployable(_Row, Base):
     )
     state: orm.Mapped[str] = orm.mapped_column(sa.String(16), default='idle')
     function_id: orm.Mapped[str | None] = orm.mapped_column(sa.String(64))
-    bitstream_id: orm.Mapped[str | None] = orm.mapped_column(
-        sa.String(36), index=True
-    )
+    bitstream_id: orm.Mapped[str | None] = orm.mapped_column(sa.String(36))
     bitstream_private: orm.Mapped[bool] = orm.mapped_column(
         sa.Boolean, default=False
     )
@@ -316,7 +323,9 @@ class Bitstream(_Row, Base):
     region_id: orm.Mapped[str | None] = orm.mapped_column(
         sa.String(64), index=True
     )
-    function_id: orm.Mapped[str | None] = orm.mapped_column(sa.String(64))
+    function_id: orm.Mapped[str | None] = orm.mapped_column(
+        sa.String(64), index=True
+    )
     function_name: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))
     version: orm.Mapped[str | None] = orm.mapped_column(sa.String(64))
     driver: orm.Mapped[str | None] = orm.mapped_column(sa.String(64))

@@ -97,6 +97,21 @@ class TestStock(base.ServiceTest):
         )  # fmt: skip
         self.assertFalse(self.has(function_trait(function)))
 
+    def test_pool_is_filled_and_its_function_a_trait(self):
+        function = uuid.uuid4().hex
+        image = self.service.known_image(function)
+        conf = self.service.conf
+        conf.set_override('warm_pools', [f'{function}:1'], 'conductor')
+        self.addCleanup(conf.clear_override, 'warm_pools', 'conductor')
+        self.service.until(
+            'it is a trait',
+            lambda: self.has(function_trait(function)),
+            seconds=60,
+        )
+        answer = self.service.ask(image_uuid=image)
+        self.assertEqual(201, answer.status_int, answer.text)
+        self.service.released(answer.json['uuid'])
+
     def test_nothing_new_costs_placement_nothing(self):
         self.service.until('all is told', self.service.told)
         time.sleep(0.5)

@@ -1,5 +1,8 @@
 """Which deployables a claim gets: pure ranking."""
 
+import itertools
+import random
+
 from oslotest import base
 
 from cyborg_fpga import errors
@@ -140,6 +143,155 @@ class TestBest(base.BaseTestCase):
         self.assertIsNone(best(regions[:1], [own]))
         nothing = model.WipeLevel.NONE
         self.assertEqual({1: 1}, best(regions, [own], level=nothing).handles)
+
+
+class TestHints(base.BaseTestCase):
+    """What is better where several would do."""
+
+    def setUp(self):
+        super().setUp()
+        self.image, self.other = build.image(), build.image('i2')
+
+    def taken(self, regions, *wishes, near=(), spared=(), **how):
+        hints = choice.Hints(near={self.image.uuid: near}, spared=spared)
+        return set(best(regions, wishes, hints=hints, **how).handles)
+
+    def test_host_that_has_the_file_is_better(self):
+        regions = [
+            place(1, 'a', hostname='a'),
+            warm(2, self.other, 'b', hostname='b'),
+        ]
+        self.assertEqual({1}, self.taken(regions, self.image))
+        self.assertEqual({2}, self.taken(regions, self.image, near={'b'}))
+        self.assertEqual({1}, self.taken(regions, near={'b'}))
+
+    def test_what_holds_nothing_is_better(self):
+        regions = [warm(1, self.other), place(2)]
+        self.assertEqual({2}, self.taken(regions, self.image))
+        self.assertEqual({2}, self.taken(regions))
+        self.assertEqual({1}, self.taken(regions, self.other))
+
+    def test_what_is_spared_is_taken_last(self):
+        regions = [
+            place(1, 'a', hostname='a'),
+            warm(2, self.other, 'b', hostname='b'),
+        ]
+        how = {'near': {'a'}, 'spared': {1}}
+        self.assertEqual({2}, self.taken(regions, self.image, **how))
+        self.assertEqual({2}, self.taken(regions, **how))
+        self.assertEqual({1}, self.taken(regions[:1], self.image, **how))
+
+    def test_what_is_spared_is_for_whom_it_is_loaded(self):
+        regions = [place(1), warm(2, self.image)]
+        self.assertEqual({2}, self.taken(regions, self.image, spared={2}))
+
+    def test_provider_where_the_least_is_lost_is_taken(self):
+        regions = [
+            warm(1, self.other, 'a'),
+            warm(2, self.other, 'b'),
+            place(3, 'b'),
+        ]
+        self.assertEqual({3}, self.taken(regions, self.image))
+        self.assertEqual({2, 3}, self.taken(regions, self.image, count=2))
+
+    def test_the_least_recently_used_is_the_first_of_equals(self):
+        regions = [
+            warm(1, self.other, 'a'),
+            warm(3, self.other, 'b'),
+            warm(2, self.other, 'a'),
+        ]
+        self.assertEqual({3}, self.taken(regions, self.image, spared={1}))
+
+
+class TestEveryChoice(base.BaseTestCase):
+    """Whatever there is, in any order: nothing better was left."""
+
+    ROUNDS = 400
+
+    def setUp(self):
+        super().setUp()
+        self.images = [build.image(f'i{number}') for number in range(3)]
+
+    def regions(self, chance):
+        found = []
+        for number in range(1, chance.randint(1, 7)):
+            image = chance.choice([None, *self.images])
+            holders = [
+                chance.choice([None, None, 'somebody'])
+                for _ in range(chance.randint(1, 2))
+            ]
+            where = chance.choice('ab')
+            # One with several handles has a provider of its own.
+            pool = where if len(holders) == 1 else f'own{number}'
+            if image is None:
+                one = place(number, pool, *holders, hostname=where)
+            else:
+                one = warm(number, image, pool, *holders, hostname=where)
+            found.append(one)
+        return found
+
+    def cost(self, region, image, hints):
+        """As the documentation says it."""
+        holds = region.bitstream_id
+        if image is not None and holds == image.uuid:
+            return 0, 0, 0, 0
+        return (
+            image is not None,
+            region.id in hints.spared,
+            image is not None
+            and region.hostname not in hints.near[image.uuid],
+            holds is not None,
+        )
+
+    def possible(self, region, image):
+        free = [h for h in region.handles if h.claim_uuid is None]
+        whole = len(free) == len(region.handles)
+        warm_ = image is None or region.bitstream_id == image.uuid
+        return len(free) if warm_ or whole else 0
+
+    def test_nothing_is_cheaper_than_what_is_taken(self):
+        for seed in range(self.ROUNDS):
+            chance = random.Random(seed)
+            regions = self.regions(chance)
+            image = chance.choice([None, self.images[0]])
+            hints = choice.Hints(
+                near={i.uuid: chance.choice(['', 'a', 'ab'])
+                      for i in self.images},
+                spared={r.id for r in regions if chance.random() < 0.3},
+            )  # fmt: skip
+            count = chance.randint(1, 3)
+            pick = best(
+                regions, [image] if image else (), count=count, hints=hints
+            )
+            ways = [
+                self.total(group, image, hints)
+                for group in self.groups(regions, image, count)
+            ]
+            if pick is None:
+                self.assertEqual([], ways, seed)
+                continue
+            taken = [r for r in regions if r.id in pick.handles]
+            self.assertEqual(count, sum(pick.handles.values()))
+            self.assertEqual(min(ways), self.total(taken, image, hints), seed)
+
+    def groups(self, regions, image, count):
+        """All sets of deployables of one provider that are enough, and
+        of which none could be left out.
+        """
+        for size in range(1, count + 1):
+            for group in itertools.combinations(regions, size):
+                free = [self.possible(region, image) for region in group]
+                enough = sum(free) >= count > sum(free) - min(free)
+                if enough and len({region.rp_uuid for region in group}) == 1:
+                    yield list(group)
+
+    def total(self, group, image, hints):
+        return tuple(
+            map(
+                sum,
+                zip(*(self.cost(r, image, hints) for r in group), strict=True),
+            )
+        )
 
 
 class TestLoaded(base.BaseTestCase):

@@ -4,6 +4,7 @@ from oslotest import base
 
 from cyborg_fpga import errors
 from cyborg_fpga import model
+from cyborg_fpga.conductor import choice
 from cyborg_fpga.conductor import placing
 from tests.unit.conductor import test_choice as build
 from tests.unit.conductor import test_providers
@@ -18,7 +19,7 @@ THIS = placing.Need(what='with image crypto2', wishes=(OTHER,))
 THAT = placing.Need(what='with image crypto1', wishes=(CRYPTO,))
 
 
-def place(regions, *needs):
+def place(regions, *needs, hints=choice.NO_HINTS):
     return placing.place(
         [
             placing.Want(arq_uuid=str(turn), rp_uuid='pool', need=need)
@@ -26,6 +27,7 @@ def place(regions, *needs):
         ],
         regions,
         model.WipeLevel.NONE,
+        hints,
     )
 
 
@@ -67,3 +69,15 @@ class TestPool(base.BaseTestCase):
         plan = place([build.place(1), build.place(2)], THIS, THAT)
         self.assertEqual({OTHER, CRYPTO}, set(plan.images.values()))
         self.assertEqual({1, 2}, plan.cold)
+
+    def test_what_is_kept_warm_is_taken_last(self):
+        third = test_providers.image('third')
+        regions = [build.warm(1, third), build.warm(2, CRYPTO)]
+        plan = place(
+            regions,
+            THIS,
+            hints=choice.Hints(spared={1}),
+        )
+        self.assertEqual({2}, plan.cold)
+        plan = place(regions[:1], THIS, hints=choice.Hints(spared={1}))
+        self.assertEqual({1}, plan.cold)

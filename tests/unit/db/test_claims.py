@@ -6,6 +6,7 @@ from cyborg_fpga.db import claims
 from cyborg_fpga.db import deployables
 from cyborg_fpga.db import hosts
 from cyborg_fpga.db import models
+from cyborg_fpga.db import offers
 from cyborg_fpga.db import reservations
 from tests.unit.db import base
 
@@ -99,8 +100,8 @@ class TestRelease(base.DatabaseTest):
         self.assertRaises(errors.NoCapacity, self.reserve, self.found)
         self.assertEqual(
             [],
-            deployables.claimable(
-                self.ctx, hostname=None, resource_class=None
+            offers.claimable(
+                self.ctx, hostname=None, resource_class=None, limit=9
             ),
         )
 

@@ -17,6 +17,7 @@ from cyborg_fpga.db import deployables
 from cyborg_fpga.db import device_profiles
 from cyborg_fpga.db import devices
 from cyborg_fpga.db import hosts
+from cyborg_fpga.db import offers
 from cyborg_fpga.db import operations
 from tests.unit.db import base
 from tests.unit.db import test_bitstreams
@@ -185,8 +186,9 @@ class TestPages(PagesTest):
 class TestDeployables(base.DatabaseTest):
     def _claimable(self, **filters):
         wanted = {'hostname': None, 'resource_class': None, **filters}
+        wanted['limit'] = 99
         return [
-            found.name for found in deployables.claimable(self.ctx, **wanted)
+            found.name for found in offers.claimable(self.ctx, **wanted)
         ]
 
     def test_claimable_are_the_idle_healthy_and_free(self):

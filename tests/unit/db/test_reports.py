@@ -11,6 +11,7 @@ from cyborg_fpga.db import devices
 from cyborg_fpga.db import engine
 from cyborg_fpga.db import hosts
 from cyborg_fpga.db import models
+from cyborg_fpga.db import offers
 from cyborg_fpga.db import reports
 from tests.unit.db import base
 
@@ -112,8 +113,8 @@ class TestContents(base.DatabaseTest):
         self.assertTrue(found.wipe_pending)
         self.assertEqual(
             [],
-            deployables.claimable(
-                self.ctx, hostname=None, resource_class=None
+            offers.claimable(
+                self.ctx, hostname=None, resource_class=None, limit=9
             ),
         )
 
@@ -223,8 +224,8 @@ class TestLosses(base.DatabaseTest):
         self.assertRaises(errors.NoCapacity, self.reserve, found)
         self.assertEqual(
             [],
-            deployables.claimable(
-                self.ctx, hostname=None, resource_class=None
+            offers.claimable(
+                self.ctx, hostname=None, resource_class=None, limit=9
             ),
         )
 
