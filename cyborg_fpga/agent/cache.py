@@ -70,13 +70,6 @@ class Cache:
         """
         self._shelf.open()
 
-    def keep(self, name: str, source: pathlib.Path) -> pathlib.Path:
-        """Copy *source* here for good, so that drivers may load it.
-
-        :raises OSError: It cannot be read, or not be written here.
-        """
-        return self._shelf.keep(name, source)
-
     @contextlib.contextmanager
     def fetch(
         self,

@@ -20,7 +20,7 @@ from oslo_utils import uuidutils
 from cyborg_fpga import errors
 from cyborg_fpga import killpoints
 from cyborg_fpga import model
-from cyborg_fpga.agent import cache as agent_cache
+from cyborg_fpga.agent import custody
 from cyborg_fpga.agent import journal
 from cyborg_fpga.agent import lanes
 from cyborg_fpga.agent import outbox
@@ -59,7 +59,7 @@ class Executor:
         self,
         entries: journal.Journal,
         drivers: Mapping[str, base.Driver],
-        cache: agent_cache.Cache,
+        cache: custody.Custody,
         conductor: conductor_rpc.ConductorAPI,
         *,
         changed: Callable[[], None],

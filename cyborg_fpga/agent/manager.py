@@ -15,6 +15,7 @@ from cyborg_fpga import context
 from cyborg_fpga import errors
 from cyborg_fpga import model
 from cyborg_fpga.agent import cache as agent_cache
+from cyborg_fpga.agent import custody
 from cyborg_fpga.agent import executor as agent_executor
 from cyborg_fpga.agent import functions
 from cyborg_fpga.agent import health
@@ -25,6 +26,8 @@ from cyborg_fpga.agent import reporter as agent_reporter
 from cyborg_fpga.agent import scan
 from cyborg_fpga.agent import selection
 from cyborg_fpga.agent import virtual_functions
+from cyborg_fpga.bitstream import signature
+from cyborg_fpga.clients import certificates
 from cyborg_fpga.clients import glance
 from cyborg_fpga.drivers import base
 from cyborg_fpga.drivers import families
@@ -107,11 +110,7 @@ class Agent:
         self._transport = transport
         self._drivers = drivers
         self._journal = journal.Journal(pathlib.Path(conf.agent.state_path))
-        self._cache = agent_cache.Cache(
-            pathlib.Path(conf.agent.cache_path),
-            conf.agent.cache_size_mb * _MIB,
-            download,
-        )
+        self._cache, self._custody = _storage(conf, download)
         self._vfs = virtual_functions.VirtualFunctions(
             conf.devices.vfs, drivers
         )
@@ -128,7 +127,7 @@ class Agent:
         self._executor = agent_executor.Executor(
             self._journal,
             drivers,
-            self._cache,
+            self._custody,
             conductor_rpc.ConductorAPI(transport, timeout=_OPERATION_TIMEOUT),
             changed=self._reporter.wake,
         )
@@ -175,6 +174,7 @@ class Agent:
         self._reporter.stop()
         self._executor.stop()
         self._journal.close()
+        self._custody.close()
         LOG.info('Agent of %s stopped', self._conf.host)
 
     def _claimed(self) -> list[str]:
@@ -184,9 +184,8 @@ class Agent:
         return conductor.claimed(context.service(), self._conf.host)
 
     def _keep_blanks(self) -> None:
-        # The privileged side loads nothing from outside the cache.
         blanks = {
-            region: self._cache.keep(f'blank-{region}', pathlib.Path(path))
+            region: self._custody.keep(pathlib.Path(path))
             for region, path in self._conf.agent.blank_bitstreams.items()
         }
         for driver in self._drivers.values():
@@ -212,6 +211,21 @@ def build(
         watched=fs,
         cards=fs,
     )
+
+
+def _storage(
+    conf: cfg.ConfigOpts, download: agent_cache.Download
+) -> tuple[agent_cache.Cache, custody.Custody]:
+    path = pathlib.Path(conf.agent.cache_path)
+    tap = custody.Tap(download)
+    cache = agent_cache.Cache(
+        path, conf.agent.cache_size_mb * _MIB, tap.download
+    )
+    rules = signature.Rules.read(
+        conf.bitstream.signature, conf.bitstream.allowed_certificates
+    )
+    keys = certificates.Certificates(conf)
+    return cache, custody.Custody(cache, tap, path, rules, keys)
 
 
 def _chooser(

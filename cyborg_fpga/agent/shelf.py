@@ -27,7 +27,6 @@ SIDES = ('sha512', 'md5')
 WORTH = 2**20
 
 _PART = '.part'
-_KEPT = 'kept.'  # no hash: never leaves to make room
 _NAME = re.compile(r'[a-z0-9_]+-[0-9a-f]+')
 _PARTS = re.compile(rf'[a-z0-9_]+-[0-9a-f]+\{_PART}')
 _PART_SECONDS = 7 * 86400
@@ -68,22 +67,6 @@ class Shelf:
             orphan = path.suffix[1:] in SIDES and not whole.exists()
             if orphan or (path.suffix == _PART and not _resumable(path)):
                 path.unlink(missing_ok=True)
-
-    def keep(self, name: str, source: pathlib.Path) -> pathlib.Path:
-        """Copy *source* here for good, so that drivers may load it.
-
-        :raises OSError: It cannot be read, or not be written here.
-        """
-        kept = self.path / f'{_KEPT}{name}'
-        part = kept.with_name(f'{kept.name}{_PART}')
-        try:
-            part.write_bytes(source.read_bytes())
-            _sync(part)
-            os.replace(part, kept)
-        except OSError:
-            part.unlink(missing_ok=True)
-            raise
-        return kept
 
     def whole(self, name: str) -> pathlib.Path:
         """Where the file is once it is whole."""

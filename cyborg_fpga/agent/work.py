@@ -21,7 +21,7 @@ from cyborg_fpga import context
 from cyborg_fpga import errors
 from cyborg_fpga import killpoints
 from cyborg_fpga import model
-from cyborg_fpga.agent import cache as agent_cache
+from cyborg_fpga.agent import custody
 from cyborg_fpga.agent import journal
 from cyborg_fpga.agent import outbox
 from cyborg_fpga.agent import recovery
@@ -65,7 +65,7 @@ class Work:
         self,
         entries: journal.Journal,
         drivers: Mapping[str, base.Driver],
-        cache: agent_cache.Cache,
+        cache: custody.Custody,
         conductor: conductor_rpc.ConductorAPI,
         out: outbox.Outbox,
         *,

@@ -5,6 +5,7 @@ files (:mod:`cyborg_fpga.clients.certificate_files`).
 """
 
 import datetime
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -66,6 +67,8 @@ class Certificates:
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         self._conf = conf
+        self._lock = threading.Lock()
+        self._manager: Any = None
 
     def verifier(self, said: Mapping[str, str]) -> Verifier:
         """Begin to check a signature.
@@ -103,8 +106,11 @@ class Certificates:
     def _certificate(self, uuid: str) -> x509.Certificate:
         """Fetched once for all that is asked of it."""
         try:
-            manager = key_manager.API(self._conf)
-            found = manager.get(self._context(), uuid)
+            # One at a time: backends keep their client between calls.
+            with self._lock:
+                if self._manager is None:
+                    self._manager = key_manager.API(self._conf)
+                found = self._manager.get(self._context(), uuid)
         except castellan_exc.ManagedObjectNotFoundError as exc:
             raise errors.Untrusted(
                 reason=f'there is no certificate {uuid}'

@@ -80,7 +80,6 @@ def filesystem(conf: cfg.ConfigOpts) -> sysfs.Sysfs:
         return privileged.PrivilegedSysfs(
             conf.agent.sysroot,
             conf.agent.devroot,
-            cache=conf.agent.cache_path,
             firmware=conf.agent.firmware_path,
             tools=conf.agent.tools_path,
         )

@@ -1,7 +1,8 @@
 """The part of the agent that runs with privileges, all of it.
 
 What crosses over are kinds, numbers and names from short lists, never a
-path: paths are made here, below roots that are set once. Whoever takes over
+path: paths are made here, below roots that are set once; an image is a number
+of a file that the agent has open. Whoever takes over
 the unprivileged agent can so do to FPGA cards what it could anyway, and
 nothing else to the host.
 """
@@ -10,6 +11,7 @@ import errno
 import os
 import pathlib
 import re
+import stat
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -37,7 +39,7 @@ default = priv_context.PrivContext(
 class _Roots(NamedTuple):
     sysroot: str
     devroot: str
-    cache: str
+    process: int
     firmware: str
     tools: tuple[str, ...]
 
@@ -101,7 +103,7 @@ _MEMORY = re.compile(
     '/dfl-fme[.]([0-9]{1,6})/dfl_dev[.]([0-9]{1,6})/inf([0-9])_clear'
 )
 _BINDING = re.compile('bus/pci/drivers/(?P<driver>[a-z-]+)/(?P<name>[a-z]+)')
-_IMAGE = re.compile('[0-9A-Za-z][0-9A-Za-z._-]{0,254}')
+_IMAGE = re.compile('/proc/(?P<process>[0-9]+)/fd/(?P<number>[0-9]+)')
 _FUNCTION = re.compile('[0-9a-f]{32}')
 
 #: Of this process; set once by :func:`_set_roots`.
@@ -111,8 +113,8 @@ _roots: list[_Roots] = []
 class PrivilegedSysfs(sysfs.Sysfs):
     """Reads itself and lets the privileged side write and call.
 
-    :param cache: The only directory that images may lie in, blank ones
-        included.
+    Images that are loaded are files without a name that this process has
+    open, named as ``/proc/<process>/fd/<number>``.
     """
 
     def __init__(
@@ -120,13 +122,11 @@ class PrivilegedSysfs(sysfs.Sysfs):
         sysroot: str,
         devroot: str,
         *,
-        cache: str,
         firmware: str = '/lib/firmware',
         tools: Sequence[str] = (),
     ) -> None:
         super().__init__(sysroot, devroot, firmware=firmware, tools=tools)
-        self._cache = pathlib.Path(cache)
-        _set_roots(sysroot, devroot, cache, firmware, list(tools))
+        _set_roots(sysroot, devroot, os.getpid(), firmware, list(tools))
 
     def write(self, path: str, text: str) -> None:
         match = _ATTRIBUTE.fullmatch(path)
@@ -157,10 +157,10 @@ class PrivilegedSysfs(sysfs.Sysfs):
         match = _NODE.fullmatch(node)
         if match is None:
             raise _refused(node)
-        name = None if image is None else self._cached(image)
+        opened = None if image is None else _opened(image)
         number = int(match['number'])
         answer: bytes = _ioctl(
-            match['kind'], number, request, arg, name, offset
+            match['kind'], number, request, arg, opened, offset
         )
         return answer
 
@@ -173,7 +173,7 @@ class PrivilegedSysfs(sysfs.Sysfs):
         function: str,
         partial: bool,
     ) -> None:
-        _load_firmware(manager, self._cached(image), offset, function, partial)
+        _load_firmware(manager, _opened(image), offset, function, partial)
 
     def run(
         self,
@@ -183,20 +183,15 @@ class PrivilegedSysfs(sysfs.Sysfs):
         image: pathlib.Path | None = None,
         seconds: float,
     ) -> sysfs.Ended:
-        name = None if image is None else self._cached(image)
-        return sysfs.Ended(*_run(tool, list(arguments), name, seconds))
-
-    def _cached(self, image: pathlib.Path) -> str:
-        if image.parent != self._cache:
-            raise _refused(str(image))
-        return image.name
+        opened = None if image is None else _opened(image)
+        return sysfs.Ended(*_run(tool, list(arguments), opened, seconds))
 
 
 @default.entrypoint
 def _set_roots(
-    sysroot: str, devroot: str, cache: str, firmware: str, tools: list[str]
+    sysroot: str, devroot: str, process: int, firmware: str, tools: list[str]
 ) -> None:
-    wanted = _Roots(sysroot, devroot, cache, firmware, tuple(tools))
+    wanted = _Roots(sysroot, devroot, process, firmware, tuple(tools))
     if not _roots:
         _roots.append(wanted)
     elif _roots[0] != wanted:
@@ -247,7 +242,7 @@ def _ioctl(
     number: int,
     request: int,
     arg: bytes,
-    image: str | None,
+    image: int | None,
     offset: int,
 ) -> bytes:
     expected = _REQUESTS.get(request)
@@ -261,7 +256,7 @@ def _ioctl(
 
 @default.entrypoint
 def _load_firmware(
-    manager: int, image: str, offset: int, function: str, partial: bool
+    manager: int, image: int, offset: int, function: str, partial: bool
 ) -> None:
     if not _FUNCTION.fullmatch(function):
         raise _refused(function)
@@ -276,7 +271,7 @@ def _load_firmware(
 
 @default.entrypoint
 def _run(
-    tool: str, arguments: list[str], image: str | None, seconds: float
+    tool: str, arguments: list[str], image: int | None, seconds: float
 ) -> tuple[int, str, str]:
     forms = _TOOLS.get(tool, ())
     line = ' '.join(arguments)
@@ -290,10 +285,22 @@ def _run(
     return ended.code, ended.output, ended.report
 
 
-def _image(name: str) -> pathlib.Path:
-    path = pathlib.Path(_roots[0].cache) / name
-    if not _IMAGE.fullmatch(name) or path.is_symlink():
-        raise _refused(name)
+def _opened(image: pathlib.Path) -> int:
+    """The number under which this process has *image* open."""
+    match = _IMAGE.fullmatch(str(image))
+    if match is None or int(match['process']) != os.getpid():
+        raise _refused(str(image))
+    return int(match['number'])
+
+
+def _image(number: int) -> pathlib.Path:
+    """What the agent has open under a number, if it has no other name."""
+    if not _roots:
+        raise _refused('a call before the roots are set')
+    path = pathlib.Path(f'/proc/{_roots[0].process}/fd/{int(number)}')
+    found = path.stat()
+    if found.st_nlink or not stat.S_ISREG(found.st_mode):
+        raise _refused(str(path))
     return path
 
 

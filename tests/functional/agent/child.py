@@ -16,11 +16,11 @@ backend.init_backend(backend.BackendType.THREADING)
 
 from cyborg_fpga import errors  # noqa: E402
 from cyborg_fpga import model  # noqa: E402
-from cyborg_fpga.agent import cache  # noqa: E402
 from cyborg_fpga.agent import executor  # noqa: E402
 from cyborg_fpga.agent import journal  # noqa: E402
 from cyborg_fpga.drivers import intel_dfl  # noqa: E402
 from cyborg_fpga.simulator import accessor  # noqa: E402
+from tests.fixtures import handing  # noqa: E402
 
 
 class Conductor:
@@ -54,17 +54,16 @@ def main(directory, simulated, address):
         for file in pathlib.Path(simulated, 'blank').glob('*.gbs')
     }
 
-    def download(ident):
-        yield (path / 'images' / ident).read_bytes()
+    def download(ident, start=0):
+        yield (path / 'images' / ident).read_bytes()[start:]
 
     entries = journal.Journal(path / 'state')
     entries.open()
-    files = cache.Cache(path / 'cache', 2**24, download)
-    files.open()
+    _, images = handing.custody_of(path, 2**24, download)
     running = executor.Executor(
         entries,
         {driver.name: driver},
-        files,
+        images,
         Conductor(address),
         changed=lambda: None,
     )

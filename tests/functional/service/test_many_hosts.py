@@ -14,7 +14,6 @@ from oslotest import base
 
 from cyborg_fpga import context
 from cyborg_fpga import model
-from cyborg_fpga.agent import cache
 from cyborg_fpga.agent import executor
 from cyborg_fpga.agent import journal
 from cyborg_fpga.agent import reporter
@@ -25,6 +24,7 @@ from cyborg_fpga.db import hosts
 from cyborg_fpga.drivers import intel_dfl
 from tests.fixtures import cloud
 from tests.fixtures import database
+from tests.fixtures import handing
 from tests.fixtures import simulated_host
 
 HOSTS = 20
@@ -112,7 +112,7 @@ class TestManyHosts(base.BaseTestCase):
             executor.Executor(
                 entries,
                 drivers,
-                cache.Cache(folder / 'cache', 1, None),
+                handing.custody_of(folder, 1, None)[1],
                 self.records,
                 changed=made.wake,
             ),

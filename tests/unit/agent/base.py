@@ -8,9 +8,9 @@ import uuid
 
 from oslotest import base
 
-from cyborg_fpga.agent import cache
 from cyborg_fpga.agent import executor
 from cyborg_fpga.agent import journal
+from tests.fixtures import handing
 from tests.unit.agent import fakes
 
 
@@ -32,14 +32,13 @@ class ExecutorTest(base.BaseTestCase):
             self.stop()
         self.journal = journal.Journal(self.path / 'state')
         self.journal.open()
-        self.cache = cache.Cache(
-            self.path / 'cache', 2**20, self.images.download
+        self.cache, self.custody = handing.custody_of(
+            self.path, 2**20, self.images.download
         )
-        self.cache.open()
         self.executor = executor.Executor(
             self.journal,
             {'fake': self.cards},
-            self.cache,
+            self.custody,
             self.conductor,
             changed=self.changes.set,
         )

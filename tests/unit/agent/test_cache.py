@@ -386,22 +386,6 @@ class CacheTest(base.BaseTestCase):
         self.assertEqual([(1024, 4096), (2048, 4096)], seen)
         self.assertEqual([], list(self.path.iterdir()))
 
-    def test_kept_file_stays_whatever_comes(self):
-        self.cache = self.opened(limit=5000)
-        source = self.path / 'source.part'
-        source.write_bytes(b'blank')
-        kept = self.cache.keep('blank-' + 'a' * 32, source)
-        self.assertEqual(self.path, kept.parent)
-        for digit in '123':
-            self.fetched(fakes.program(self.images, function=digit * 32))
-        self.opened(limit=5000)
-        self.assertEqual(b'blank', kept.read_bytes())
-
-    def test_missing_file_is_not_kept(self):
-        missing = self.path / 'missing'
-        self.assertRaises(OSError, self.cache.keep, 'blank', missing)
-        self.assertEqual([], list(self.path.iterdir()))
-
     def test_what_it_holds_is_told(self):
         nothing, names = self.cache.contents()
         self.assertEqual((), names)

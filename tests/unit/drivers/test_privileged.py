@@ -1,10 +1,12 @@
 """What the privileged side does for the agent, and what it refuses."""
 
+import os
 import pathlib
 
 import fixtures
 from oslotest import base
 
+from cyborg_fpga.agent import custody
 from cyborg_fpga.drivers import privileged
 from cyborg_fpga.drivers import sysfs
 
@@ -26,8 +28,6 @@ class TestPrivileged(base.BaseTestCase):
             )
         )
         root = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
-        self.cache = root / 'cache'
-        self.cache.mkdir()
         self.function = root / 'sys/bus/pci/devices/0000:3b:00.0'
         self.function.mkdir(parents=True)
         (self.function / 'sriov_numvfs').write_text('0')
@@ -36,10 +36,14 @@ class TestPrivileged(base.BaseTestCase):
         self.fs = privileged.PrivilegedSysfs(
             str(root / 'sys'),
             str(root / 'dev'),
-            cache=str(self.cache),
             firmware=str(root / 'firmware'),
             tools=[str(root / 'tools')],
         )
+
+    def image(self, content):
+        copy = self.enterContext(custody.Copy(self.root))
+        copy.add(content)
+        return copy.seal()
 
     def test_a_listed_attribute_is_written(self):
         self.fs.write('bus/pci/devices/0000:3b:00.0/sriov_numvfs', '4')
@@ -117,15 +121,13 @@ class TestPrivileged(base.BaseTestCase):
         self.fs.ioctl('dfl-port.12', 0xB640, b'')
         self.assertEqual([('dfl-port.12', 0xB640, b'')], self.calls)
 
-    def test_an_image_in_the_cache_is_loaded(self):
-        image = self.cache / 'sha512-00ff'
-        image.write_bytes(b'headerpayload')
+    def test_an_image_without_a_name_is_loaded(self):
+        image = self.image(b'headerpayload')
         self.fs.ioctl('dfl-fme.0', 0xB680, bytes(24), image=image, offset=6)
         self.assertEqual(1, len(self.calls))
 
     def test_requests_and_nodes_that_are_not_listed_are_refused(self):
-        image = self.cache / 'i'
-        image.write_bytes(b'headerpayload')
+        image = self.image(b'headerpayload')
         for node, request, arg, file in (
             ('dfl-fme.0', 0xB640, b'', None),
             ('dfl-port.0', 0xB680, bytes(24), image),
@@ -141,12 +143,19 @@ class TestPrivileged(base.BaseTestCase):
             )
         self.assertEqual([], self.calls)
 
-    def test_only_images_of_the_cache_are_loaded(self):
+    def test_only_what_this_process_has_open_is_loaded(self):
         secret = self.root / 'shadow'
         secret.write_bytes(b'root')
-        link = self.cache / 'link'
-        link.symlink_to(secret)
-        for image in (secret, link, self.cache / '..' / 'shadow'):
+        link = self.root / 'link'
+        link.symlink_to(self.image(b'image'))
+        number = self.image(b'image').name
+        for image in (
+            secret,
+            link,
+            pathlib.Path(f'/proc/1/fd/{number}'),
+            pathlib.Path(f'/proc/self/fd/{number}'),
+            pathlib.Path(f'/proc/{os.getpid()}/fd/../fd/{number}'),
+        ):
             self.assertRaises(
                 PermissionError,
                 self.fs.ioctl,
@@ -157,29 +166,36 @@ class TestPrivileged(base.BaseTestCase):
             )
         self.assertEqual([], self.calls)
 
-    def test_a_name_is_checked_again_behind_the_border(self):
-        for name in ('../shadow', '/etc/shadow', '.hidden', ''):
-            self.assertRaises(
-                PermissionError,
-                privileged._ioctl,
-                'dfl-fme',
-                0,
-                0xB680,
-                bytes(24),
-                name,
-                0,
-            )
+    def test_what_has_a_name_is_no_image(self):
+        secret = self.root / 'shadow'
+        secret.write_bytes(b'root')
+        with (
+            open(secret, 'rb') as named,
+            open('/dev/null', 'rb') as node,
+        ):
+            for opened in (named, node):
+                self.assertRaises(
+                    PermissionError,
+                    privileged._ioctl,
+                    'dfl-fme',
+                    0,
+                    0xB680,
+                    bytes(24),
+                    opened.fileno(),
+                    0,
+                )
+        self.assertEqual([], self.calls)
 
-    def test_a_manager_loads_images_of_the_cache_only(self):
+    def test_a_manager_loads_images_without_a_name_only(self):
         manager = self.root / 'sys/class/fpga_manager/fpga0'
         manager.mkdir(parents=True)
         for name in ('flags', 'firmware'):
             (manager / name).write_text('')
-        for where in (self.cache, self.root):
-            (where / 'image').write_bytes(b'headabcdefgh')
+        (self.root / 'image').write_bytes(b'headabcdefgh')
+        image = self.image(b'headabcdefgh')
         (self.root / 'firmware').mkdir()
         said = {'offset': 4, 'function': 'a' * 32, 'partial': True}
-        self.fs.load_firmware(0, self.cache / 'image', **said)
+        self.fs.load_firmware(0, image, **said)
         self.assertEqual('a' * 32, self.fs.loaded_firmware(0))
         self.assertEqual('1', (manager / 'flags').read_text())
         self.assertRaises(
@@ -194,15 +210,14 @@ class TestPrivileged(base.BaseTestCase):
                 PermissionError,
                 privileged._load_firmware,
                 0,
-                'image',
+                int(image.name),
                 4,
                 function,
                 True,
             )
 
     def test_tools_are_told_what_is_listed_and_nothing_else(self):
-        image = self.cache / 'image'
-        image.write_bytes(b'x')
+        image = self.image(b'x')
         ran = []
         self.useFixture(
             fixtures.MonkeyPatch(
@@ -272,7 +287,6 @@ class TestPrivileged(base.BaseTestCase):
             privileged.PrivilegedSysfs,
             '/tmp',
             '/dev',
-            cache='/etc',
         )
 
     def test_an_unset_root_serves_nobody(self):
