@@ -21,6 +21,7 @@ from cyborg_fpga.agent import functions
 from cyborg_fpga.agent import health
 from cyborg_fpga.agent import hotplug
 from cyborg_fpga.agent import journal
+from cyborg_fpga.agent import keeper
 from cyborg_fpga.agent import nova_pci
 from cyborg_fpga.agent import reporter as agent_reporter
 from cyborg_fpga.agent import scan
@@ -129,8 +130,9 @@ class Agent:
             drivers,
             self._custody,
             conductor_rpc.ConductorAPI(transport, timeout=_OPERATION_TIMEOUT),
-            changed=self._reporter.wake,
+            changed=self._changed,
         )
+        self._keeper = self._make_keeper()
         self._functions = functions.Functions(cards or sysfs.Sysfs())
         self._watch: hotplug.Watch | None = None
         if watched is not None:
@@ -160,6 +162,7 @@ class Agent:
         )
         self._server.start()
         self._reporter.start(self._executor, boot_id)
+        self._keeper.start()
         if self._watch is not None:
             self._watch.start()
         LOG.info('Agent of %s started, boot %s', self._conf.host, boot_id)
@@ -171,11 +174,27 @@ class Agent:
             self._server.wait()
         if self._watch is not None:
             self._watch.stop()
+        self._keeper.stop()
         self._reporter.stop()
         self._executor.stop()
         self._journal.close()
         self._custody.close()
         LOG.info('Agent of %s stopped', self._conf.host)
+
+    def _changed(self) -> None:
+        self._reporter.wake()
+        self._keeper.wake()
+
+    def _make_keeper(self) -> keeper.Keeper:
+        return keeper.Keeper(
+            self._conf.host,
+            self._cache,
+            conductor_rpc.ConductorAPI(
+                self._transport, timeout=_OPERATION_TIMEOUT
+            ),
+            count=self._conf.agent.prefetch,
+            busy=lambda: bool(self._executor.activity().unfinished),
+        )
 
     def _claimed(self) -> list[str]:
         conductor = conductor_rpc.ConductorAPI(

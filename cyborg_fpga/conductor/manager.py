@@ -22,6 +22,7 @@ from cyborg_fpga.conductor import catalogue
 from cyborg_fpga.conductor import claims
 from cyborg_fpga.conductor import events
 from cyborg_fpga.conductor import inventory
+from cyborg_fpga.conductor import popular
 from cyborg_fpga.conductor import programming
 from cyborg_fpga.conductor import reconcile
 from cyborg_fpga.conductor import running
@@ -354,7 +355,7 @@ class Conductor:
             messaging.Target(
                 topic=conductor_rpc.TOPIC, server=self._conf.host
             ),
-            [self._manager, running.Running(agents)],
+            [self._manager, running.Running(agents), popular.Popular()],
             executor='threading',
             serializer=serializer.ContextSerializer(),
             access_policy=dispatcher.DefaultRPCAccessPolicy,

@@ -77,6 +77,18 @@ How large the bitstream cache may grow, in MiB. The least recently used files
 go first; a file in use never goes.
 """,
     ),
+    cfg.IntOpt(
+        'prefetch',
+        default=4,
+        min=0,
+        help="""
+How many bitstreams a host downloads before anybody asks for them: of those
+that are public or a trusted project's and fit its cards, the ones that were
+loaded most often in the last week, on any host. It does so while no card is
+worked on, into what is free of the cache and with a tenth of the disk left;
+nothing leaves for them. 0: none.
+""",
+    ),
     cfg.FloatOpt(
         'report_interval',
         default=30.0,

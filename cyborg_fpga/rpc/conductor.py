@@ -19,8 +19,8 @@ class ConductorAPI:
     ======= =====================================================
     Version Change
     ======= =====================================================
-    1.0     report, heartbeat, begin, progress, finish, claimed (from
-            agents);
+    1.0     report, heartbeat, popular, begin, progress, finish, claimed
+            (from agents);
             claim, release, program, cancel, set_host, set_device,
             bind, unbind, delete_arqs, delete_arqs_of,
             refresh_bitstream, run (from the API)
@@ -76,6 +76,19 @@ class ConductorAPI:
             digest=report.digest,
         )
         return taken
+
+    def popular(
+        self, ctx: context.RequestContext, hostname: str, count: int
+    ) -> list[dict[str, Any]]:
+        """Public images that fit the host and are loaded often, most first.
+
+        :returns: At most *count*; of each ``uuid``, ``algo``, ``value`` and
+            ``size``, as Glance says them.
+        """
+        images: list[dict[str, Any]] = self._client.call(
+            ctx, 'popular', hostname=hostname, count=count
+        )
+        return images
 
     def begin(
         self,
