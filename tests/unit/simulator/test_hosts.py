@@ -7,8 +7,10 @@ import oslo_messaging as messaging
 from oslo_config import cfg
 from oslotest import base
 
+from cyborg_fpga import errors
 from cyborg_fpga import model
 from cyborg_fpga.cmd import simulated_hosts
+from cyborg_fpga.simulator import accessor
 from cyborg_fpga.simulator import client
 from cyborg_fpga.simulator import scenario
 from cyborg_fpga.simulator import server
@@ -77,6 +79,17 @@ class TestFaults(base.BaseTestCase):
         host.stop()
         host.start()
         self.assertEqual({}, host.simulator.cards()[0]['faults'])
+
+
+class TestMounted(base.BaseTestCase):
+    def test_functions_of_a_mounted_host_are_those_of_simulated_cards(self):
+        host = self.useFixture(simulated_host.SimulatedHost())
+        # As good as a mount, for what is not asked of its files.
+        fs = accessor.MountedSysfs(host.directory, host.directory)
+        exc = self.assertRaises(
+            errors.CannotRun, fs.run_function, '0000:3b:00.0', b''
+        )
+        self.assertIn('nothing is programmed', str(exc))
 
 
 class TestAgents(base.BaseTestCase):
