@@ -43,8 +43,9 @@ def functions(card: model.DeviceReport) -> list[str]:
     """Addresses of all functions of *card* that we know of."""
     handles = [h for region in card.deployables for h in region.handles]
     known = [str(address) for address in (card.pci_address, *handles)]
-    beside = card.attributes.get(pci_function.PHYSICAL, '').split()
-    return list(dict.fromkeys([*known, *beside]))
+    for name in (pci_function.PHYSICAL, pci_function.VIRTUAL):
+        known += card.attributes.get(name, '').split()
+    return list(dict.fromkeys(known))
 
 
 def entry(text: str) -> str:

@@ -17,8 +17,9 @@ DEVICES = 'bus/pci/devices'
 #: Why a card of which :attr:`VFs.leaving` names any is suspect.
 REMOVAL = 'its virtual functions are being removed'
 
-#: Attribute of a card: addresses with blanks between them.
+#: Attributes of a card: addresses with blanks between them.
 PHYSICAL = 'physical_functions'
+VIRTUAL = 'further_virtual_functions'
 
 _NUMBER = re.compile('[0-9]+$')
 #: PCIe extended capability "device serial number" and where they start.
@@ -68,16 +69,28 @@ def iommu_groups(
 def physical_functions(
     fs: sysfs.Sysfs, address: model.PciAddress
 ) -> dict[str, str]:
-    """The attribute :data:`PHYSICAL` of the card that has *address*.
+    """The attributes :data:`PHYSICAL` and :data:`VIRTUAL` of a card.
 
     Of all drivers and kinds, also those that nobody is given; {} where there
     are none (any more).
+
+    :param address: One of its physical functions. Its virtual ones are not
+        among the further ones.
     """
     slot = str(address).partition('.')[0]
     paths = fs.glob(f'{DEVICES}/{slot}.*')
     beside = filter(None, (parsed(path.rpartition('/')[2]) for path in paths))
-    names = [str(each) for each in beside if not Function(fs, each).is_vf()]
-    return {PHYSICAL: ' '.join(names)} if names else {}
+    found = [each for each in beside if not Function(fs, each).is_vf()]
+    further = [
+        str(vf)
+        for each in found
+        if each != address
+        for vf in Function(fs, each).vfs().numbered.values()
+    ]
+    return {
+        **({PHYSICAL: ' '.join(map(str, found))} if found else {}),
+        **({VIRTUAL: ' '.join(further)} if further else {}),
+    }
 
 
 class VFs(NamedTuple):

@@ -77,8 +77,10 @@ class TestFunctions(base.BaseTestCase):
     families: [{driver: pci, vendor: acme, name: X1, ids: ['1172/e001']}]
     """
 
-    def goes_with(self, driver, cards, *addresses):
+    def goes_with(self, driver, cards, *addresses, prepare=None):
         host = self.useFixture(simulated_host.SimulatedHost(f'cards: {cards}'))
+        if prepare is not None:
+            prepare(host.directory / 'sys/bus/pci/devices')
         folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
         site, nova = folder / 'families.yaml', folder / 'nova.conf'
         site.write_text(self.SITE)
@@ -114,6 +116,23 @@ class TestFunctions(base.BaseTestCase):
         """
         told = [f'0000:3b:00.{number}' for number in range(8)]
         self.goes_with(intel_dfl.IntelDFLDriver, cards, *told)
+
+    def test_a_card_of_ofs_goes_with_vfs_of_its_other_functions(self):
+        def prepare(devices):
+            pf, vf = devices / '0000:3b:00.1', devices / '0000:3b:02.0'
+            vf.mkdir()
+            for name, text in {'vendor': '0x8086', 'device': '0xbccf'}.items():
+                (vf / name).write_text(f'{text}\n')
+            (vf / 'physfn').symlink_to(pf)
+            (pf / 'virtfn0').symlink_to(vf)
+
+        cards = """
+          - {address: '0000:3b:00.0', family: N6000, vfs: 3}
+          - {address: '0000:5e:00.0', family: N6000, vfs: 3}
+        """
+        self.goes_with(
+            intel_dfl.IntelDFLDriver, cards, '0000:3b:02.0', prepare=prepare
+        )
 
     def test_a_card_goes_with_its_management_function(self):
         for driver, family in (
