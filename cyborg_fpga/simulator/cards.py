@@ -352,7 +352,7 @@ class Card:
             'bus': self.bus.saved(),
         }
         temporary = self._file.with_suffix('.new')
-        temporary.write_text(json.dumps(state, indent=1))
+        temporary.write_text(json.dumps(state))
         os.replace(temporary, self._file)
         if self._gone():
             self.tree.remove()

@@ -20,6 +20,10 @@ from cyborg_fpga.policies import claims as claim_policies
 from cyborg_fpga.policies import deployables as policies
 
 
+#: Filters by what a project may have loaded for itself.
+_SECRETS = frozenset({'function_id', 'bitstream_id'})
+
+
 class Deployables(handler.Controller):
     @handler.expose(
         query=schema.QUERY,
@@ -40,7 +44,16 @@ class Deployables(handler.Controller):
         def show(call: handler.Call, region: nouns.Deployable) -> Any:
             return _shown(call, region, facts.get(region.id, []), whose=whose)
 
-        return paging.page(call, 'deployables', source, show)
+        # Who may not be shown what a project loaded for itself must not find
+        # it by asking for it either.
+        asked = not whose and not _SECRETS.isdisjoint(call.query)
+        return paging.page(
+            call,
+            'deployables',
+            source,
+            show,
+            narrow={'bitstream_private': False} if asked else None,
+        )
 
     @handler.expose(answers={200: schema.DEPLOYABLE})
     def show(self, call: handler.Call, uuid: str) -> dict[str, Any]:

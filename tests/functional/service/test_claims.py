@@ -127,8 +127,9 @@ class TestRelease(base.ServiceTest):
         found = [one['traits'] for one in self.service.providers()]
         return set().union(*found)
 
-    def memory(self, address):
-        return self.service.simulator.read_memory(address, 0, len(SECRET))
+    def memory(self, address, offset=0):
+        simulator = self.service.simulator
+        return simulator.read_memory(address, offset, len(SECRET))
 
     def test_state_goes_and_public_function_stays(self):
         image = self.service.image(function := uuid.uuid4().hex)
@@ -205,8 +206,59 @@ class TestRelease(base.ServiceTest):
         self.service.gone(claim['uuid'])
         self.assertEqual(bytes(len(SECRET)), self.memory(address))
 
+    def test_next_project_learns_nothing_of_the_last_one(self):
+        public = self.service.image()
+        turns = [
+            (token, other, own)
+            for own in (True, False, True)
+            for token, other in (
+                (inprocess.ALICE, inprocess.MALLORY),
+                (inprocess.MALLORY, inprocess.ALICE),
+            )
+        ]
+        for token, other, own in turns:
+            function, image = uuid.uuid4().hex, public
+            if own:
+                image = self.service.image(
+                    function, visibility='private', token=token
+                )
+            claim, address = self.hold(token=token, image_uuid=image)
+            for place in (20000, 40000, 60000):
+                self.service.simulator.write_memory(address, place, SECRET)
+            secrets = {function, image} if own else set()
+            self.assertEqual(set(), self.learned(other, secrets))
+            self.service.released(claim['uuid'], token=token)
+            window = self.service.simulator.read_memory(address, 0, 65536)
+            self.assertEqual(bytes(65536), window)
+            self.assertEqual(set(), self.learned(other, secrets))
+            self.assertNotIn(self.service.function(address), secrets)
+
+    def learned(self, token, secrets):
+        """What of *secrets* the manager of a project is told anywhere."""
+        manager = token.replace('member', 'manager,member')
+        said = str(self.all_traits()).lower()
+        for collection in (
+            'accelerator_requests',
+            'bitstreams',
+            'claims',
+            'deployables',
+            'operations',
+        ):
+            path = f'/{collection}'
+            said += str(self.service.get(path, token=manager))
+        for secret in secrets:
+            for query in (f'function_id={secret}', f'bitstream_id={secret}'):
+                answer = self.service.call(
+                    'GET', f'/deployables?{query}', token=manager
+                )
+                found = answer.json.get('deployables')
+                said += f' {secret}' if found else ''
+        return {secret for secret in secrets if secret in said}
+
     def test_wipe_that_fails_takes_the_card_out_of_use(self):
         claim, address = self.hold()
+        memory = 60000
+        self.service.simulator.write_memory(address, memory, SECRET)
         self.service.simulator.fault(address, 'wipe')
         self.service.released(claim['uuid'])
         self.assertEqual(0, self.service.allocated(claim['uuid']))
@@ -216,7 +268,7 @@ class TestRelease(base.ServiceTest):
             409, self.service.ask(resource_class=PF, count=2)
         )
         self.assertEqual('fpga.no_capacity', code)
-        self.assertEqual(SECRET, self.memory(address))
+        self.assertEqual(SECRET, self.memory(address, memory))
         # Reports do not end it, an operator does; then it is wiped first.
         self.service.agent._reporter.wake()
         self.service.simulator.clear(address)
@@ -225,7 +277,7 @@ class TestRelease(base.ServiceTest):
         self.service.until(
             'it is offered', lambda: self.service.stock() == (2, 0, 0)
         )
-        self.assertEqual(bytes(len(SECRET)), self.memory(address))
+        self.assertEqual(bytes(len(SECRET)), self.memory(address, memory))
 
     def test_release_waits_for_a_programming_that_runs(self):
         image = self.service.image(size=1_000_000)

@@ -201,6 +201,15 @@ class TestDeployables(base.ApiTest):
             found = self.call('GET', self.url, token).json
             self.assertEqual(image, found['bitstream_id'])
             self.assertEqual(function, found['function_id'])
+        # Nor is it found by who only guesses it.
+        for token, number in ((base.ADMIN, 1), (base.MANAGER, 0)):
+            for query in (
+                f'bitstream_id={uuids.private}',
+                f'function_id={"ef" * 16}',
+            ):
+                url = f'/v2/deployables?{query}'
+                found = self.call('GET', url, token).json['deployables']
+                self.assertEqual(number, len(found), query)
 
     def test_programming_answers_with_the_deployable_and_a_location(self):
         for url in ('', f'/{self.regions[1]["uuid"]}'):
