@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import signal
 import sys
 import threading
@@ -186,6 +187,9 @@ def _run(arguments: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: ended.set())
     point = mount.Mount(arguments.mount) if arguments.mount else None
     wanted = scenario.load(arguments.scenario) if arguments.scenario else []
+    # Each host has two files open all the time, and distributions allow 1024.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     # Mounting leaves the working directory.
     directory = arguments.directory.absolute()
     with contextlib.ExitStack() as stack:

@@ -67,6 +67,26 @@ class TestProcess(base.BaseTestCase):
         image = self.host.directory / f'state/{PF}.port0.image'
         self.assertTrue(0 < image.stat().st_size < 100000)
 
+    def test_hosts_may_be_more_than_files_that_a_shell_allows(self):
+        scenario = self.host.directory / 'many.yaml'
+        scenario.write_text(
+            "hosts: [{count: 40, cards: [{address: '0000:3b:00.0'}]}]"
+        )
+        many = self.host.directory / 'many'
+        process = subprocess.Popen(
+            [
+                *('sh', '-c', 'ulimit -S -n 64 && exec "$@"', 'sh'),
+                *(sys.executable, '-m', 'cyborg_fpga.cmd.simulator', 'run'),
+                *(str(many), '--scenario', str(scenario)),
+                f'--parent={os.getpid()}',
+            ],
+            stdout=subprocess.PIPE,
+        )
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.terminate)
+        self.assertEqual(b'ready\n', process.stdout.readline())
+        self.assertEqual(40, len([*many.glob('*/scenario.yaml')]))
+
     def test_sigterm_ends_it_cleanly(self):
         self.host.stop()
         self.assertEqual(0, self.host.process.returncode)
