@@ -170,7 +170,9 @@ class Inventory:
         wanted, membership, classes = providers.layout(
             host,
             regions,
-            bitstreams.public(ctx),
+            bitstreams.public(
+                ctx, region_ids={r.region_id for r in regions if r.region_id}
+            ),
             overrides=self._conf.placement.resource_classes,
             allowed_types=self._conf.bitstream.types,
             exclusive=self._conf.conductor.exclusive_deployables,

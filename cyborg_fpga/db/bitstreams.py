@@ -152,11 +152,16 @@ def offered(
 
 @engine.reader
 def public(
-    ctx: context.RequestContext, named: Collection[str] | None = None
+    ctx: context.RequestContext,
+    named: Collection[str] | None = None,
+    *,
+    region_ids: Collection[str] | None = None,
 ) -> list[nouns.Bitstream]:
     """Usable bitstreams that everybody may use: what traits are made of.
 
     :param named: Only images and functions with these uuids.
+    :param region_ids: Only those made for one of these: of ten thousand a
+        host can use a few.
     """
     query = (
         sa.select(models.Bitstream)
@@ -171,6 +176,8 @@ def public(
                 models.Bitstream.function_id.in_(named),
             )
         )
+    if region_ids is not None:
+        query = query.where(models.Bitstream.region_id.in_(region_ids))
     rows = ctx.session.execute(query).scalars()
     return [_bitstream(row) for row in rows]
 

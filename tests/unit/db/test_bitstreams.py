@@ -139,6 +139,16 @@ class TestVisibility(CatalogueTest):
             ['public', 'trusted'], self._names(bitstreams.public(self.ctx))
         )
 
+    def test_of_those_only_what_is_for_some_regions_can_be_had(self):
+        self.add('other', region_id='9' * 32, public=True)
+        for wanted, names in (
+            ([], []),
+            (['9' * 32], ['other']),
+            (['9' * 32, base.REGION_ID], ['public', 'trusted', 'other']),
+        ):
+            found = bitstreams.public(self.ctx, region_ids=wanted)
+            self.assertEqual(names, self._names(found))
+
     def test_types_are_counted_for_who_asks(self):
         self.add('net', type='network', owner='theirs')
         self.assertEqual([('crypto', 3)], bitstreams.types(self.ctx, 'mine'))
