@@ -195,6 +195,7 @@ class Bitstream:
 
     :ivar uuid: The image's.
     :ivar family: The only cards that it is for; *shell* is for people.
+    :ivar signature: Glance's properties of it; None: it has none.
     :ivar public: Usable by everybody, or of a trusted project: may become
         traits.
     :ivar usable: False with the *reason* in a sentence.
@@ -222,6 +223,9 @@ class Bitstream:
     image_updated_at: str
     family: str | None = None
     shell: str | None = None
+    signature: Mapping[str, str] | None = dataclasses.field(
+        default=None, hash=False
+    )
 
     @property
     def content(self) -> str | None:

@@ -114,6 +114,12 @@ class Holdings:
         if not self._wishes:
             raise search.no_bitstream(self._request)
 
+    def renew(self, image: nouns.Bitstream) -> None:
+        """See ``search.Search.renew``."""
+        self._wishes = [
+            image if wish.uuid == image.uuid else wish for wish in self._wishes
+        ]
+
     def refusal(self) -> errors.FPGAError:
         """Why there is nothing left."""
         if self._reason is not None:

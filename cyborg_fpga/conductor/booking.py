@@ -194,6 +194,10 @@ class Booking:
                 ways.drop(image)
                 return False
             ways.checked.add(image.uuid)
+            if found != image:
+                # What is loaded is what it is now.
+                ways.renew(found)
+                return False
         return True
 
     def _check_host(self, ctx: context.RequestContext, hostname: str) -> None:

@@ -18,6 +18,7 @@ from cyborg_fpga import errors
 from cyborg_fpga import nouns
 from cyborg_fpga.bitstream import formats
 from cyborg_fpga.bitstream import header as file_header
+from cyborg_fpga.bitstream import signature
 from cyborg_fpga.bitstream import source
 from cyborg_fpga.clients import glance
 from cyborg_fpga.conductor import abandoned
@@ -51,6 +52,9 @@ class Catalogue:
     def __init__(self, conf: cfg.ConfigOpts, client: glance.Glance) -> None:
         self._conf = conf
         self._glance = client
+        self._rules = signature.Rules.read(
+            conf.bitstream.signature, conf.bitstream.allowed_certificates
+        )
         self._abandoned = abandoned.Abandoned(conf, client)
         self._headers: dict[str, _Header] = {}
         self._unread: set[str] = set()
@@ -86,6 +90,7 @@ class Catalogue:
         """
         image = self._glance.get(image_uuid, ctx)
         if glance.TAG not in image.tags:
+            self._forget(ctx, [image_uuid])
             raise errors.BitstreamUnusable(
                 image=image_uuid, reason=f'it has no tag {glance.TAG}'
             )
@@ -112,8 +117,11 @@ class Catalogue:
         :raises errors.BitstreamUnusable: With the reason.
         """
         row = self.lookup(ctx, image_uuid)
-        if not row.usable:
-            raise errors.BitstreamUnusable(image=image_uuid, reason=row.reason)
+        reason = row.reason or self._rules.refusal(
+            row.signature or {}, ctx.project_id
+        )
+        if reason:
+            raise errors.BitstreamUnusable(image=image_uuid, reason=reason)
         return row
 
     def _follow(self, ctx: context.RequestContext) -> int:
@@ -245,6 +253,7 @@ class Catalogue:
             self._conf.bitstream.trusted_projects,
             header=header[0],
             fault=header[1],
+            rules=self._rules,
         )
 
     def _header(self, image: glance.Image) -> _Header:

@@ -5,11 +5,14 @@ from collections.abc import Collection
 from cyborg_fpga import nouns
 from cyborg_fpga.bitstream import header as file_header
 from cyborg_fpga.bitstream import properties
+from cyborg_fpga.bitstream import signature
 from cyborg_fpga.clients import glance
 
 # As long as the columns.
 _MAX_TEXT = 255
 _MAX_WORD = 64
+
+_OFF = signature.Rules.read('off', [])
 
 
 def needs_header(image: glance.Image) -> bool:
@@ -26,6 +29,7 @@ def read_image(
     *,
     header: file_header.Header | None = None,
     fault: str = '',
+    rules: signature.Rules = _OFF,
 ) -> nouns.Bitstream:
     """Make a catalogue record of an image.
 
@@ -34,9 +38,11 @@ def read_image(
     :param trusted_projects: Whose images count as public.
     :param header: What the file says, where the properties left a gap.
     :param fault: Why *header* could not be read.
+    :param rules: What is wanted of signatures.
     """
+    signed = signature.said(image.properties)
     said = properties.Said(image.properties)
-    reason = _unfit(image) or said.fault(header, fault)
+    reason = _unfit(image) or rules.fault(signed) or said.fault(header, fault)
     told = {} if header is None else said.missing(header)
     return nouns.Bitstream(
         uuid=image.id,
@@ -59,6 +65,7 @@ def read_image(
         checksum=image.checksum,
         hash_algo=image.os_hash_algo,
         hash_value=image.os_hash_value,
+        signature=signed or None,
         public=image.visibility == 'public' or image.owner in trusted_projects,
         usable=not reason,
         reason=reason[:_MAX_TEXT],

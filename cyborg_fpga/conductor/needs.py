@@ -74,7 +74,7 @@ class Needs:
     def may_use(self, images: Collection[nouns.Bitstream]) -> bool:
         """Ask Glance, as the caller, for what the catalogue only remembers.
 
-        False: one is wished for no more; look again without it.
+        False: one has changed, or is wished for no more; look again.
 
         :raises errors.NoCapacity: It was the last.
         """
@@ -90,7 +90,19 @@ class Needs:
                 self._drop(image)
                 return False
             self._checked.add(image.uuid)
+            if found != image:
+                self._renew(found)
+                return False
         return True
+
+    def _renew(self, image: nouns.Bitstream) -> None:
+        """What is loaded is what *image* is now."""
+        for key, need in self._needs.items():
+            wishes = tuple(
+                image if wish.uuid == image.uuid else wish
+                for wish in need.wishes
+            )
+            self._needs[key] = dataclasses.replace(need, wishes=wishes)
 
     def _drop(self, image: nouns.Bitstream) -> None:
         for key, need in self._needs.items():

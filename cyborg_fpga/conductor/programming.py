@@ -268,4 +268,5 @@ def _image(bitstream: nouns.Bitstream) -> dict[str, object]:
         'image_hash_value': bitstream.hash_value,
         'image_size': bitstream.size,
         'image_private': not bitstream.public,
+        'image_signature': bitstream.signature,
     }

@@ -155,6 +155,12 @@ class Search:
         if not self._wishes:
             raise no_bitstream(self._request)
 
+    def renew(self, image: nouns.Bitstream) -> None:
+        """*image* is what is known of it now."""
+        self._wishes = [
+            image if wish.uuid == image.uuid else wish for wish in self._wishes
+        ]
+
     def refusal(self) -> errors.FPGAError:
         """Why there is nothing left."""
         if self._reason is not None:

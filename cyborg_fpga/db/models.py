@@ -5,6 +5,8 @@ Times that are compared are seconds since 1970 by the database's own clock
 """
 
 import datetime
+import json
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,6 +18,24 @@ _MYSQL = {'mysql_engine': 'InnoDB', 'mysql_charset': 'utf8mb4'}
 
 def _now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+
+
+class _Words(sa.types.TypeDecorator[Mapping[str, str]]):
+    """A few words by name, as JSON; NULL: none."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(
+        self, value: Mapping[str, str] | None, dialect: sa.Dialect
+    ) -> str | None:
+        return json.dumps(value, sort_keys=True) if value else None
+
+    def process_result_value(
+        self, value: str | None, dialect: sa.Dialect
+    ) -> Mapping[str, str] | None:
+        found: Mapping[str, str] | None = json.loads(value) if value else None
+        return found
 
 
 class Base(orm.DeclarativeBase, oslo_models.ModelBase):
@@ -287,6 +307,9 @@ class Operation(_Row, Base):
     image_private: orm.Mapped[bool] = orm.mapped_column(
         sa.Boolean, default=False
     )
+    image_signature: orm.Mapped[Mapping[str, str] | None] = orm.mapped_column(
+        _Words
+    )
     expected_function: orm.Mapped[str | None] = orm.mapped_column(
         sa.String(64)
     )
@@ -334,6 +357,7 @@ class Bitstream(_Row, Base):
     hash_algo: orm.Mapped[str | None] = orm.mapped_column(sa.String(16))
     hash_value: orm.Mapped[str | None] = orm.mapped_column(sa.String(128))
     public: orm.Mapped[bool] = orm.mapped_column(sa.Boolean, default=False)
+    signature: orm.Mapped[Mapping[str, str] | None] = orm.mapped_column(_Words)
     usable: orm.Mapped[bool] = orm.mapped_column(sa.Boolean, default=False)
     reason: orm.Mapped[str] = orm.mapped_column(sa.String(255), default='')
     image_updated_at: orm.Mapped[str] = orm.mapped_column(sa.String(32))

@@ -355,6 +355,7 @@ _SAME: Sequence[str] = (
     'image_hash_value',
     'image_size',
     'image_private',
+    'image_signature',
     'expected_function',
     'progress',
     'step',

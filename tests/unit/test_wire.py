@@ -64,6 +64,18 @@ WIPE = model.Operation(
     finished_at=1795228600.0,
 )
 
+SIGNED = dataclasses.replace(
+    PROGRAM,
+    image_signature={
+        'img_signature': 'c2lnbmF0dXJl',
+        'img_signature_hash_method': 'SHA-256',
+        'img_signature_key_type': 'RSA-PSS',
+        'img_signature_certificate_uuid': (
+            '5f0b8f1e-3c1d-4d62-9e3f-7d1f0d8a2c11'
+        ),
+    },
+)
+
 STATUS = model.OperationStatus(
     uuid='7f3c1a52-1d1b-4f57-9a52-0d7f0f7c3c11',
     fence=4,
@@ -123,6 +135,7 @@ REPORT = model.HostReport(
 #: File below ``tests/samples`` -> what it must be read back as.
 WRITTEN = {
     '1.0/Operation.json': PROGRAM,
+    '1.0/Operation-signed.json': SIGNED,
     '1.0/Operation-wipe.json': WIPE,
     '1.0/OperationStatus.json': STATUS,
     '1.0/HostReport.json': REPORT,
