@@ -1,10 +1,17 @@
 """How the service talks to MariaDB."""
 
+import itertools
+
 import sqlalchemy as sa
 
+from cyborg_fpga import context
+from cyborg_fpga.db import bitstreams
 from cyborg_fpga.db import engine
+from cyborg_fpga.db import models
 from tests.fixtures import database
 from tests.unit.db import base
+
+_CURSOR = sa.insert(models.Cursor)
 
 
 class TestMariaDB(base.DatabaseTest):
@@ -34,3 +41,32 @@ class TestMariaDB(base.DatabaseTest):
             name = self._session('character_set_client')
             self.assertEqual('utf8mb4', name)
             engine.dispose()
+
+    def test_reading_costs_the_statements_that_read(self):
+        """What is one statement by itself is neither begun nor ended."""
+        asked = [_asked(context.service()) for _ in range(4)]
+        self.assertEqual(
+            [1, 1, 1],
+            [later - now for now, later in itertools.pairwise(asked)],
+        )
+
+    def test_writing_is_undone_as_a_whole(self):
+        """Also where a reader of the same thread came first."""
+
+        @engine.writer
+        def write(ctx):
+            ctx.session.execute(_CURSOR, {'name': 'one', 'value': '1'})
+            raise ZeroDivisionError
+
+        _asked(context.service())
+        self.assertRaises(ZeroDivisionError, write, context.service())
+        self.assertIsNone(bitstreams.cursor(context.service(), 'one'))
+
+
+@engine.reader
+def _asked(ctx):
+    """How many requests this connection of a reader's has made."""
+    found = ctx.session.execute(
+        sa.text("SHOW SESSION STATUS LIKE 'Questions'")
+    )
+    return int(found.one().Value)
