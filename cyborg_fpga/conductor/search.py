@@ -28,7 +28,7 @@ _ENOUGH = 8
 
 # Hosts that are asked for by name. What more of them have is soon among the
 # least recently used anyway.
-_HOSTS = 64
+_HOSTS = 32
 
 # Lost races for one deployable after which it is left alone.
 _LOSSES = 8

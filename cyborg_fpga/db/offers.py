@@ -102,7 +102,8 @@ def claimable(
         query = query.where(_HOST.hostname == hostname)
         return deployables.load(ctx, query.order_by(_REGION.last_used))
     rows: list[Any] = []
-    for tier in _tiers(query, wishes, made_for, near, spared):
+    each = _each(ctx, query, made_for, resource_class)
+    for tier in _tiers(query, each, wishes, near, spared):
         left = limit - len(rows)
         if left:
             rows += _first(ctx, tier, left)
@@ -164,6 +165,24 @@ def _by_use(query: Any) -> Any:
     return straight.order_by(_REGION.last_used)
 
 
+def _each(
+    ctx: context.RequestContext,
+    query: Any,
+    made_for: Sequence[str],
+    resource_class: str | None,
+) -> list[Any]:
+    """*query* in parts of which an index has the use: of one kind each."""
+    if made_for:
+        return [query.where(_REGION.region_id == one) for one in made_for]
+    if resource_class is not None:
+        return [query]
+    classes = sa.select(_REGION.resource_class).distinct()
+    return [
+        query.where(_REGION.resource_class == one)
+        for one in sorted(ctx.session.execute(classes).scalars())
+    ]
+
+
 def _first(
     ctx: context.RequestContext, tier: Sequence[Any], limit: int
 ) -> list[Any]:
@@ -191,15 +210,16 @@ def _others(
 
 def _tiers(
     query: Any,
+    each: Sequence[Any],
     wishes: Sequence[nouns.Bitstream],
-    made_for: Sequence[str],
     near: Collection[str],
     spared: Collection[int],
 ) -> Iterator[list[Any]]:
-    """Statements, the best first; none finds what another does."""
-    # An index has the use of one kind of region after the other.
-    each = [query.where(_REGION.region_id == one) for one in made_for]
-    far, others = each or [query], [~_EMPTY]
+    """Statements, the best first; none finds what another does.
+
+    :param each: *query* in parts, see :func:`_each`.
+    """
+    far, others = each, [~_EMPTY]
     if wishes:
         yield [_by_use(query.where(_holds(wishes)))]
         others.append(~_holds(wishes))

@@ -44,6 +44,11 @@ class TestPlan(base.DatabaseTest):
         self.assertEqual(2, len(seen))
         self.assert_direct(seen)
 
+    def test_whatever_there_is(self):
+        seen = self.claimable()
+        self.assertEqual(3, len(seen))
+        self.assert_direct(seen[1:])
+
     def test_what_a_bitstream_fits(self):
         for resource_class in (None, 'CUSTOM_FPGA_INTEL_PF'):
             seen = self.claimable(
