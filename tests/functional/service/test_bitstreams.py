@@ -289,6 +289,34 @@ class Delete(UploadTest):
         answer = self.service.ask(type=self.service.type, token=ALICE)
         self.assertEqual('fpga.no_capacity', self.refused(409, answer)[0])
 
+    def test_where_a_deleted_one_is_loaded_it_stays_usable(self):
+        made = self.sent()
+        claim = self.service.claim(image_uuid=made['uuid'])
+        (address,) = claim['addresses']
+        url = f'/bitstreams/{made["uuid"]}'
+        answer = self.service.call('DELETE', url, token=ALICE)
+        self.assertEqual(204, answer.status_int, answer.text)
+        now = self.service.get(f'/claims/{claim["uuid"]}', token=ALICE)
+        self.assertEqual('ready', now['state'])
+        self.assertEqual(self.function, self.service.function(address))
+        for wanted, status in (
+            ({'image_uuid': made['uuid']}, 404),
+            ({'type': self.service.type}, 409),
+        ):
+            self.refused(status, self.service.ask(**wanted))
+        self.service.released(claim['uuid'])
+
+    def test_one_whose_tag_is_taken_away_is_not_claimed_any_more(self):
+        made = self.sent()
+        self.service.cloud.untag(made['uuid'])
+        # The catalogue has not heard of it.
+        answer = self.service.ask(type=self.service.type)
+        self.assertEqual('fpga.no_capacity', self.refused(409, answer)[0])
+        self.assert_untouched()
+        # From then on it has.
+        url = f'/bitstreams/{made["uuid"]}'
+        self.refused(404, self.service.call('GET', url, token=ALICE))
+
     def test_what_glance_protects_stays_and_it_says_why(self):
         made = self.sent()
         images = self.service.cloud.glance().images
@@ -401,6 +429,29 @@ class Selection(UploadTest):
         new = self.made(function_name=name, version='2')
         claim = self.service.claim(type=self.service.type)
         self.assertEqual(new['uuid'], claim['image_uuid'])
+
+    def test_one_without_a_type_is_claimed_by_its_uuid_alone(self):
+        made = self.made(type=None)
+        self.assertEqual((None, True), (made['type'], made['usable']))
+        types = self.service.get('/types', token=ALICE)['types']
+        self.assertNotIn(self.service.type, [one['type'] for one in types])
+        self.refused(409, self.service.ask(type=self.service.type))
+        claim = self.service.claim(image_uuid=made['uuid'])
+        self.assertEqual(made['uuid'], claim['image_uuid'])
+
+    def test_one_of_another_board_fits_none_of_these(self):
+        made = self.made(family='pac-d5005')
+        self.assertEqual('PAC_D5005', made['family'])
+        region = self.service.deployable()['uuid']
+        url = f'/bitstreams?family=PAC_D5005&type={self.service.type}'
+        found = self.service.get(url, token=ALICE)
+        self.assertEqual([made], found['bitstreams'])
+        found = self.service.get(f'{url}&fits={region}', token=ALICE)
+        self.assertEqual([], found['bitstreams'])
+        for wanted in ({'image_uuid': made['uuid']}, {'type': made['type']}):
+            code, sentence = self.refused(400, self.service.ask(**wanted))
+            self.assertEqual('fpga.bitstream.does_not_fit', code)
+            self.assertIn('PAC_D5005, those there are of PAC_A10', sentence)
 
     def test_what_fits_a_deployable_is_found(self):
         made = self.made()

@@ -6,6 +6,7 @@ Both ways cover for each other; on a real Glance, in
 
 from unittest import mock
 
+from cyborg_fpga import errors
 from cyborg_fpga.db import bitstreams
 from tests.unit.conductor import base
 
@@ -28,6 +29,16 @@ class TestForget(base.ConductorTest):
             self.catalogue, '_sweep', autospec=True, return_value=0
         ):
             self.assertTrue(self.catalogue.cycle(self.ctx))
+        self.assertEqual([], self.recorded())
+
+    def test_image_that_has_no_tag_when_it_is_claimed_is_forgotten(self):
+        self.images.add(self.known, tags=())
+        self.assertRaises(
+            errors.BitstreamUnusable,
+            self.catalogue.lookup,
+            self.ctx,
+            self.known,
+        )
         self.assertEqual([], self.recorded())
 
     def test_image_that_was_deleted_is_forgotten(self):
