@@ -67,12 +67,16 @@ class Stock:
         return self.warm[: self.pool.count]
 
 
+def read(entries: Collection[str]) -> list[Pool]:
+    return [Pool.parse(text) for text in entries]
+
+
 def look(ctx: context.RequestContext, entries: Collection[str]) -> list[Stock]:
     """All pools, in two statements; none where there are none.
 
     :param entries: ``[conductor] warm_pools``.
     """
-    pools = [Pool.parse(text) for text in entries]
+    pools = read(entries)
     if not pools:
         return []
     names = {name for pool in pools for name in (pool.ident, pool.function)}

@@ -63,6 +63,8 @@ class Warming:
         programs: programming.Programming,
     ) -> None:
         self._conf = conf.conductor
+        # What cannot be read is refused now, and not with every claim.
+        warm_pools.read(self._conf.warm_pools)
         self._catalogue = images
         self._programming = programs
         self._records: dict[str, _Record] = {}

@@ -1,10 +1,14 @@
 """Idle deployables are given the functions that are to be had at once."""
 
 import itertools
+import pathlib
 from unittest import mock
 
+import fixtures
 import sqlalchemy as sa
+from oslo_config import cfg
 
+from cyborg_fpga import conf as options
 from cyborg_fpga import model
 from cyborg_fpga.conductor import warm_pools
 from cyborg_fpga.conductor import warming
@@ -241,6 +245,32 @@ class TestFailures(WarmingTest):
                 self.cycle()
         self.assertEqual(1, len(seen.output))
         self.assertIn('has 0 of 1', seen.output[0])
+
+
+class TestOptions(WarmingTest):
+    def read(self, value):
+        """The pools of a configuration file, as a conductor has them."""
+        path = pathlib.Path(self.useFixture(fixtures.TempDir()).path) / 'conf'
+        path.write_text(f'[conductor]\nwarm_pools = {value}\n')
+        conf = cfg.ConfigOpts()
+        options.register_opts(conf)
+        conf(['--config-file', str(path)], default_config_dirs=[])
+        warming.Warming(conf, None, None)
+        return warm_pools.read(conf.conductor.warm_pools)
+
+    def test_function_image_number_and_host_are_told_apart(self):
+        image = db.new_uuid()
+        one, other = self.read(f'{"A" * 32}:2, {image}:10@far.example.com')
+        self.assertEqual(('a' * 32, 2, None), self.parts(one))
+        self.assertEqual((image, 10, 'far.example.com'), self.parts(other))
+
+    def parts(self, pool):
+        return pool.ident, pool.count, pool.hostname
+
+    def test_what_is_no_pool_is_refused_at_once(self):
+        good = 'a' * 32
+        for value in (good, f'{good}:0', f'{good}:x', 'aes:1', f'{good}:1@'):
+            self.assertRaises(ValueError, self.read, value)
 
 
 class TestTurns(WarmingTest):
