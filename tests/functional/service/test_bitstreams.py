@@ -135,6 +135,24 @@ class Create(UploadTest):
             60,
         )
 
+    def test_a_trusted_projects_private_one_gives_its_trait_too(self):
+        conf = self.service.conf
+        conf.set_override('trusted_projects', ['demo'], 'bitstream')
+        self.addCleanup(conf.clear_override, 'trusted_projects', 'bitstream')
+        made = self.sent(visibility='private')
+        trait = f'CUSTOM_ACCELERATOR_{self.service.type.upper()}'
+        self.service.until(
+            'Placement has the trait',
+            lambda: trait in self.service.traits(),
+            60,
+        )
+        self.service.call('DELETE', f'/bitstreams/{made["uuid"]}')
+        self.service.until(
+            'the trait goes with it',
+            lambda: trait not in self.service.traits(),
+            60,
+        )
+
     def test_a_reader_uploads_nothing(self):
         self.refuse(403, 'fpga.forbidden', token=READER)
 
