@@ -279,6 +279,37 @@ class TestRelease(base.ServiceTest):
         )
         self.assertEqual(bytes(len(SECRET)), self.memory(address, memory))
 
+    def test_card_that_vanishes_while_it_is_wiped_is_not_offered(self):
+        claim, address = self.hold(image_uuid=self.service.image())
+        memory = 60000
+        self.service.simulator.write_memory(address, memory, SECRET)
+        self.service.simulator.fault(address, 'hang')
+        self.service.release(claim['uuid'])
+        self.service.until('it is wiped', lambda: self.is_loading(address))
+        # Its stock is the claim's until that has ended, ask as one may.
+        self.service.release(claim['uuid'])
+        self.assertEqual((2, 0, 1), self.service.stock())
+        self.service.simulator.fault(address, 'vanish')
+        self.service.gone(claim['uuid'])
+        self.service.until(
+            'it is reserved', lambda: self.service.stock() == (2, 1, 0)
+        )
+        self.service.simulator.clear(address)
+        device = self.service.device(address)['uuid']
+        self.service.call('POST', f'/devices/{device}/enable')
+        self.service.until(
+            'it is offered', lambda: self.service.stock() == (2, 0, 0)
+        )
+        self.assertEqual(bytes(len(SECRET)), self.memory(address, memory))
+
+    def is_loading(self, address):
+        (card,) = [
+            card
+            for card in self.service.simulator.cards()
+            if card['address'] == address
+        ]
+        return card['ports'][0]['loading'] is not None
+
     def test_release_waits_for_a_programming_that_runs(self):
         image = self.service.image(size=1_000_000)
         for card in inprocess.CARDS:
