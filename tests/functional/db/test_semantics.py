@@ -10,11 +10,11 @@ from tests.fixtures import database
 from tests.unit.db import base
 from tests.unit.db import test_attributes
 from tests.unit.db import test_bitstreams
-from tests.unit.db import test_claimable
 from tests.unit.db import test_claims
 from tests.unit.db import test_device_profiles
 from tests.unit.db import test_engine
 from tests.unit.db import test_hosts
+from tests.unit.db import test_offers
 from tests.unit.db import test_operations
 from tests.unit.db import test_outcomes
 from tests.unit.db import test_pages
@@ -28,10 +28,10 @@ _CASES = [
     for module in (
         test_attributes,
         test_bitstreams,
-        test_claimable,
         test_claims,
         test_device_profiles,
         test_hosts,
+        test_offers,
         test_operations,
         test_outcomes,
         test_pages,
