@@ -36,16 +36,10 @@ class PciDriver(base.Driver):
     def discover(self) -> list[model.DeviceReport]:
         if not any(f.driver == self.name for f in self._families.families):
             return []
-        known = filter(
-            None, map(self._known, pci_function.addresses(self._fs))
-        )
         reports = []
-        # The functions of one slot are one card.
-        for _, group in itertools.groupby(
-            known, key=lambda found: _slot(found[0].address)
-        ):
+        for slots in self._boards():
             try:
-                reports.append(self._report(list(group)))
+                reports.append(self._report(slots))
             except OSError as exc:
                 # It went away between two reads.
                 LOG.warning('Skipping a card: %s', exc)
@@ -130,6 +124,27 @@ class PciDriver(base.Driver):
                 detail=f'{number} virtual functions: {exc.strerror or exc}',
             ) from exc
 
+    def _boards(self) -> list[list[list[_Known]]]:
+        """All cards: what each has in each of the slots that it takes."""
+        known = filter(
+            None, map(self._known, pci_function.addresses(self._fs))
+        )
+        slots = itertools.groupby(
+            known, key=lambda found: pci_function.slot(found[0].address)
+        )
+        return pci_function.boards(
+            [list(group) for _, group in slots],
+            lambda found: (found[0][1].name, found[0][0].serial()),
+        )
+
+    def _takes(self, device: model.PciAddress, first: str) -> bool:
+        """Whether *first* is the first function of a slot of the card."""
+        return any(
+            slots[0][0][0].address == device
+            and first in [str(known[0][0].address) for known in slots]
+            for slots in self._boards()
+        )
+
     def _known(self, address: model.PciAddress) -> _Known | None:
         function = pci_function.Function(self._fs, address)
         try:
@@ -141,9 +156,16 @@ class PciDriver(base.Driver):
             return None
         return function, family
 
-    def _report(self, known: list[_Known]) -> model.DeviceReport:
-        first, family = known[0]
-        handles, leaving = _handles(known)
+    def _report(self, slots: list[list[_Known]]) -> model.DeviceReport:
+        first, family = slots[0][0]
+        leaving, deployables = False, []
+        for known in slots:
+            handles, some = _handles(known)
+            leaving = leaving or some
+            deployables += [
+                self._deployable(known[0][0].address, handle, kind)
+                for handle, kind in handles
+            ]
         return model.DeviceReport(
             driver=self.name,
             pci_address=first.address,
@@ -157,27 +179,29 @@ class PciDriver(base.Driver):
             health=model.Health.SUSPECT if leaving else model.Health.OK,
             health_reason=pci_function.REMOVAL if leaving else '',
             attributes={
-                **pci_function.physical_functions(self._fs, first.address),
+                **pci_function.joined(
+                    pci_function.physical_functions(
+                        self._fs, known[0][0].address
+                    )
+                    for known in slots
+                ),
                 **pci_function.iommu_groups(
-                    self._fs, [address for address, _ in handles]
+                    self._fs, [d.handles[0] for d in deployables]
                 ),
             },
-            deployables=tuple(
-                self._deployable(first.address, handle, kind)
-                for handle, kind in handles
-            ),
+            deployables=tuple(deployables),
         )
 
     def _deployable(
         self,
-        card: model.PciAddress,
+        first: model.PciAddress,
         handle: model.PciAddress,
         kind: model.HandleKind,
     ) -> model.DeployableReport:
         path = pci_function.Function(self._fs, handle).path
         resets = self._fs.exists(f'{path}/reset')
         return model.DeployableReport(
-            name=f'{card}/{handle}',
+            name=f'{first}/{handle}',
             handles=(handle,),
             handle_kind=kind,
             wipe_levels=(model.WipeLevel.RESET,) if resets else (),
@@ -186,13 +210,15 @@ class PciDriver(base.Driver):
     def _find(
         self, device: model.PciAddress, deployable: str
     ) -> pci_function.Function:
-        card, _, name = deployable.partition('/')
+        first, _, name = deployable.partition('/')
         try:
             function = pci_function.Function(
                 self._fs, model.PciAddress.parse(name)
             )
-            owner = function.physical()
-            if card == str(device) and _slot(owner) == _slot(device):
+            owner = pci_function.slot(function.physical())
+            mine = first == str(device) or self._takes(device, first)
+            place = pci_function.slot(model.PciAddress.parse(first))
+            if mine and owner == place:
                 return function
         except (OSError, ValueError) as exc:
             LOG.debug('%s: %s', deployable, exc)
@@ -215,10 +241,6 @@ def _handles(
         if not vfs.numbered:
             handles.append((function.address, model.HandleKind.PF))
     return handles, leaving
-
-
-def _slot(address: model.PciAddress) -> tuple[str, str, str]:
-    return address.domain, address.bus, address.device
 
 
 def _cannot() -> errors.BadBitstream:

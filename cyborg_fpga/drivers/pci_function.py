@@ -2,8 +2,10 @@
 
 import contextlib
 import re
+from collections.abc import Callable
 from collections.abc import Iterable
 from typing import NamedTuple
+from typing import TypeVar
 
 from oslo_log import log as logging
 
@@ -25,6 +27,11 @@ _NUMBER = re.compile('[0-9]+$')
 #: PCIe extended capability "device serial number" and where they start.
 _SERIAL_CAPABILITY = 0x0003
 _CAPABILITIES = 0x100
+#: Serial numbers of cards whose makers have left what the vendor's example
+#: has: it is that of many.
+_NOBODYS = ('0000000101000a35',)
+
+_Slot = TypeVar('_Slot')
 
 
 def addresses(fs: sysfs.Sysfs) -> list[model.PciAddress]:
@@ -66,6 +73,29 @@ def iommu_groups(
     return {'iommu_group': ','.join(sorted(groups, key=_number))}
 
 
+def slot(address: model.PciAddress) -> tuple[str, str, str]:
+    """What the addresses of all functions of a slot have in common."""
+    return address.domain, address.bus, address.device
+
+
+def boards(
+    slots: Iterable[_Slot], board: Callable[[_Slot], tuple[str, str | None]]
+) -> list[list[_Slot]]:
+    """Those of *slots* together that are one card; both in their order.
+
+    A card may take several slots: one with a bridge of its own, or one whose
+    lanes are shared out. Its serial number tells; without one each slot is
+    a card.
+
+    :param board: Says which kind of card is in a slot, and its serial number.
+    """
+    found: dict[object, list[_Slot]] = {}
+    for place, each in enumerate(slots):
+        kind, serial = board(each)
+        found.setdefault((kind, serial) if serial else place, []).append(each)
+    return list(found.values())
+
+
 def physical_functions(
     fs: sysfs.Sysfs, address: model.PciAddress
 ) -> dict[str, str]:
@@ -77,8 +107,8 @@ def physical_functions(
     :param address: One of its physical functions. Its virtual ones are not
         among the further ones.
     """
-    slot = str(address).partition('.')[0]
-    paths = fs.glob(f'{DEVICES}/{slot}.*')
+    place = str(address).partition('.')[0]
+    paths = fs.glob(f'{DEVICES}/{place}.*')
     beside = filter(None, (parsed(path.rpartition('/')[2]) for path in paths))
     found = [each for each in beside if not Function(fs, each).is_vf()]
     further = [
@@ -91,6 +121,16 @@ def physical_functions(
         **({PHYSICAL: ' '.join(map(str, found))} if found else {}),
         **({VIRTUAL: ' '.join(further)} if further else {}),
     }
+
+
+def joined(attributes: Iterable[dict[str, str]]) -> dict[str, str]:
+    """The attributes of a card that takes several slots."""
+    found: dict[str, list[str]] = {}
+    for each in attributes:
+        for name, text in each.items():
+            if text not in found.setdefault(name, []):
+                found[name].append(text)
+    return {name: ' '.join(texts) for name, texts in found.items()}
 
 
 class VFs(NamedTuple):
@@ -149,7 +189,8 @@ class Function:
             head = int.from_bytes(config[offset : offset + 4], 'little')
             if head & 0xFFFF == _SERIAL_CAPABILITY:
                 serial = config[offset + 4 : offset + 12][::-1].hex()
-                return serial if serial.strip('0') else None
+                given = serial.strip('0') and serial not in _NOBODYS
+                return serial if given else None
             offset = head >> 20
         return None
 

@@ -7,7 +7,6 @@ user function's ``xclbinuuid``; it is loaded by XRT's own tools.
 """
 
 import errno
-import itertools
 import json
 import pathlib
 import re
@@ -59,10 +58,9 @@ class XilinxXRTDriver(base.Driver):
 
     def discover(self) -> list[model.DeviceReport]:
         reports = []
-        found = xrt_card.functions(self._fs, self._families, self.name)
-        for _, group in itertools.groupby(found, key=xrt_card.slot):
+        for cards in self._boards():
             try:
-                report = self._report(xrt_card.Card(self._fs, list(group)))
+                report = self._report(cards)
             except OSError as exc:
                 # It went away between two reads.
                 LOG.warning('Skipping a card: %s', exc)
@@ -72,14 +70,13 @@ class XilinxXRTDriver(base.Driver):
         return reports
 
     def readings(self, card: model.DeviceReport) -> pci_health.Readings:
-        known = [
-            known
-            for known in xrt_card.functions(
-                self._fs, self._families, self.name
-            )
-            if xrt_card.same_slot(known.function.address, card.pci_address)
+        problems = [
+            problem
+            for cards in self._boards()
+            for each in cards
+            if cards[0].first.address == card.pci_address
+            for problem in each.problems()
         ]
-        problems = xrt_card.Card(self._fs, known).problems() if known else ()
         return super().readings(card).plus(problems)
 
     def program(
@@ -174,7 +171,32 @@ class XilinxXRTDriver(base.Driver):
                 return None
         return function
 
-    def _report(self, card: xrt_card.Card) -> model.DeviceReport | None:
+    def _boards(self) -> list[list[xrt_card.Card]]:
+        return xrt_card.boards(self._fs, self._families, self.name)
+
+    def _report(self, cards: list[xrt_card.Card]) -> model.DeviceReport | None:
+        deployables = tuple(filter(None, map(self._deployable, cards)))
+        if not deployables:
+            return None
+        family, first = cards[0].family, cards[0].first
+        return model.DeviceReport(
+            driver=self.name,
+            pci_address=first.address,
+            vendor=family.vendor,
+            family=family.name,
+            vendor_id=first.id('vendor'),
+            product_id=first.id('device'),
+            model=family.model,
+            serial=cards[0].serial,
+            numa_node=first.numa_node(),
+            **xrt_card.health(cards),
+            attributes=xrt_card.attributes(self._fs, cards),
+            deployables=deployables,
+        )
+
+    def _deployable(
+        self, card: xrt_card.Card
+    ) -> model.DeployableReport | None:
         if card.user is None:
             # Nothing of it could be given to anybody.
             LOG.debug('No user function beside %s', card.first.address)
@@ -190,30 +212,15 @@ class XilinxXRTDriver(base.Driver):
         levels: tuple[model.WipeLevel, ...] = ()
         if region in self.blank_images:
             levels = base.LEVELS_OF_BLANKS
-        return model.DeviceReport(
-            driver=self.name,
-            pci_address=first.address,
-            vendor=family.vendor,
-            family=family.name,
-            vendor_id=first.id('vendor'),
-            product_id=first.id('device'),
-            model=family.model,
-            serial=first.serial(),
-            numa_node=first.numa_node(),
-            **card.health(),
-            attributes=card.attributes(),
-            deployables=(
-                model.DeployableReport(
-                    name=_name(first.address),
-                    handles=(card.user.address,),
-                    region_id=region,
-                    function_id=function,
-                    readable=readable,
-                    program_fixed=family.program_fixed,
-                    program_rate=family.program_rate,
-                    wipe_levels=levels,
-                ),
-            ),
+        return model.DeployableReport(
+            name=_name(first.address),
+            handles=(card.user.address,),
+            region_id=region,
+            function_id=function,
+            readable=readable,
+            program_fixed=family.program_fixed,
+            program_rate=family.program_rate,
+            wipe_levels=levels,
         )
 
     def _load(
@@ -297,17 +304,11 @@ class XilinxXRTDriver(base.Driver):
     def _find(
         self, device: model.PciAddress, deployable: str
     ) -> xrt_card.Card:
-        if deployable == _name(device):
-            found = [
-                known
-                for known in xrt_card.functions(
-                    self._fs, self._families, self.name
-                )
-                if xrt_card.same_slot(known.function.address, device)
-            ]
-            if found and found[0].function.address == device:
-                card = xrt_card.Card(self._fs, found)
-                if card.user is not None:
+        for cards in self._boards():
+            for card in cards:
+                mine = cards[0].first.address == device
+                named = deployable == _name(card.first.address)
+                if mine and named and card.user is not None:
                     return card
         raise errors.DeviceFailed(
             deployable=deployable,

@@ -1,6 +1,9 @@
 """Where XRT's kernel drivers put things in sysfs."""
 
+import contextlib
 import errno
+import functools
+import itertools
 import re
 from typing import Any
 from typing import NamedTuple
@@ -16,6 +19,9 @@ from cyborg_fpga.drivers import sysfs
 LOG = logging.getLogger(__name__)
 
 _ID = re.compile('[0-9a-f]{32}')
+#: Sub-devices that know the board, of Alveo cards and of Versal ones.
+_BOARDS = ('xmc', 'hwmon_sdm')
+_SERIAL = re.compile('[0-9A-Za-z-]{6,64}')
 _CONTEXTS = re.compile(r'^contexts:\s*([0-9]+)', re.M)
 
 
@@ -56,17 +62,39 @@ def functions(
     return found
 
 
-def slot(known: Known) -> tuple[str, str, str]:
-    address = known.function.address
-    return address.domain, address.bus, address.device
-
-
-def same_slot(one: model.PciAddress, other: model.PciAddress) -> bool:
-    return (one.domain, one.bus, one.device) == (
-        other.domain,
-        other.bus,
-        other.device,
+def boards(
+    fs: sysfs.Sysfs, table: families.Table, driver: str
+) -> list[list['Card']]:
+    """All cards of *driver*, each with what it has in the slots it takes."""
+    slots = itertools.groupby(
+        functions(fs, table, driver),
+        key=lambda known: pci_function.slot(known.function.address),
     )
+    return pci_function.boards(
+        [Card(fs, list(group)) for _, group in slots],
+        lambda card: (card.family.name, card.serial),
+    )
+
+
+def attributes(fs: sysfs.Sysfs, cards: list['Card']) -> dict[str, str]:
+    """Of their report."""
+    users = [c.user.address for c in cards if c.user is not None]
+    return {
+        **pci_function.joined(card.attributes() for card in cards),
+        **pci_function.iommu_groups(fs, users),
+    }
+
+
+def health(cards: list['Card']) -> dict[str, Any]:
+    """Members of their report: whether all their functions have drivers."""
+    words = '; '.join(
+        pci_function.not_bound(function.address, None)
+        for card in cards
+        for function in (card.user, card.management)
+        if function is not None and function.driver() is None
+    )
+    health = model.Health.SUSPECT if words else model.Health.OK
+    return {'health': health, 'health_reason': words}
 
 
 class Card:
@@ -98,6 +126,22 @@ class Card:
         if not _ID.fullmatch(found):
             raise OSError(errno.EIO, f'{found[:40]!r} is not a uuid')
         return found
+
+    @functools.cached_property
+    def serial(self) -> str | None:
+        """The board's own word, which anybody may read, or else PCIe's."""
+        functions = filter(None, (self.user, self.management))
+        for path in [
+            path
+            for function in functions
+            for name in _BOARDS
+            for path in self._fs.glob(f'{function.path}/{name}.*/serial_num')
+        ]:
+            with contextlib.suppress(OSError):
+                found = self._fs.read(path)
+                if _SERIAL.fullmatch(found):
+                    return found
+        return self.first.serial()
 
     def region_id(self) -> str | None:
         """Interface that an xclbin must be made for; None for old shells."""
@@ -137,23 +181,11 @@ class Card:
                 found.append(f'{function.address} is offline')
         return found
 
-    def health(self) -> dict[str, Any]:
-        """Members of its report: whether all its functions have drivers."""
-        words = '; '.join(
-            pci_function.not_bound(function.address, None)
-            for function in (self.user, self.management)
-            if function is not None and function.driver() is None
-        )
-        health = model.Health.SUSPECT if words else model.Health.OK
-        return {'health': health, 'health_reason': words}
-
     def attributes(self) -> dict[str, str]:
         shell = self._rom('VBNV')
-        user = [self.user.address] if self.user is not None else []
         return {
             **({'shell': shell} if shell else {}),
             **pci_function.physical_functions(self._fs, self.first.address),
-            **pci_function.iommu_groups(self._fs, user),
         }
 
     def _interfaces(self) -> list[str]:

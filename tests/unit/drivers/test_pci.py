@@ -99,6 +99,70 @@ class TestDiscover(PciTest):
             self.names('0000:86:00.0'),
         )
 
+    def boards(self, *cards):
+        """How the driver groups cards that are so."""
+        lines = [
+            f"  - {{address: '0000:{bus}:00.0', family: SRIOV, {more}}}"
+            for bus, more in cards
+        ]
+        self.host = self.useFixture(
+            simulated_host.SimulatedHost('\n'.join(['cards:', *lines]))
+        )
+        self.driver = self.driver_with(SITE)
+        return {
+            address[5:7]: [d.name[5:] for d in card.deployables]
+            for address, card in self.found().items()
+        }
+
+    def test_slots_with_the_same_serial_number_are_one_card(self):
+        same = "serial: '00a1b2c3d4e5f607'"
+        found = self.boards(
+            ('3b', same), ('5e', "serial: '0000000000000001'"),
+            ('86', f'{same}, vfs: 1'),
+        )  # fmt: skip
+        self.assertEqual(
+            {'3b': ['3b:00.0/0000:3b:00.0', '86:00.0/0000:86:10.0'],
+             '5e': ['5e:00.0/0000:5e:00.0']}, found,
+        )  # fmt: skip
+        card = self.found()['0000:3b:00.0']
+        self.assertEqual('00a1b2c3d4e5f607', card.serial)
+        self.assertEqual(
+            {'iommu_group': '0,3',
+             'physical_functions': '0000:3b:00.0 0000:86:00.0'},
+            card.attributes,
+        )  # fmt: skip
+
+    def test_a_function_of_any_slot_of_a_card_is_reset(self):
+        same = "serial: '00a1b2c3d4e5f607'"
+        self.boards(('3b', same), ('5e', ''), ('86', same))
+        first, other = (
+            model.PciAddress.parse(f'0000:{bus}:00.0') for bus in ('3b', '5e')
+        )
+        guest = '0000:86:00.0'
+        self.host.simulator.write_memory(guest, 0, b'secret')
+        self.fails(
+            model.Cause.DEVICE_GONE, 'no such function', self.driver.wipe,
+            other, f'{guest}/{guest}', model.WipeLevel.RESET,
+        )  # fmt: skip
+        self.driver.wipe(first, f'{guest}/{guest}', model.WipeLevel.RESET)
+        self.assertEqual(
+            bytes(6), self.host.simulator.read_memory(guest, 0, 6)
+        )
+
+    def test_a_serial_number_that_is_nobodys_tells_nothing(self):
+        for serial in ('0000000000000000', '0000000101000a35'):
+            same = f"serial: '{serial}'"
+            self.assertEqual(
+                {'3b', '86'}, set(self.boards(('3b', same), ('86', same)))
+            )
+
+    def test_cards_of_other_kinds_are_others_whatever_their_serials(self):
+        same = "serial: '00a1b2c3d4e5f607'"
+        found = self.boards(
+            ('3b', same), ('86', f"{same}, subsystem_device: '0042'")
+        )
+        self.assertEqual({'3b', '86'}, set(found))
+
     def test_vfs_are_no_cards_of_their_own(self):
         self.driver = self.driver_with(SITE.replace('e001/0042', 'e002'))
         self.assertEqual(['0000:3b:00.0', '0000:86:00.0'], [*self.found()])

@@ -175,6 +175,68 @@ class TestGuest(XrtTest):
         )
 
 
+class TestTwoSlots(XrtTest):
+    """A card whose lanes are shared out between two slots."""
+
+    scenario = """
+    cards:
+      - {address: '0000:3b:00.0', family: U250, program_fixed: 0}
+      - {address: '0000:5e:00.0', family: U250, program_fixed: 0}
+      - {address: '0000:86:00.0', family: U250, program_fixed: 0}
+    """
+    NAMES = ('0000:3b:00.0/user', '0000:86:00.0/user')
+
+    def setUp(self):
+        super().setUp()
+        for slot, serial in (('3b', 'A'), ('5e', 'B'), ('86', 'A')):
+            board = self.pci / f'0000:{slot}:00.1/xmc.u.7340032'
+            board.mkdir()
+            (board / 'serial_num').write_text(f'XFL1{serial}0123456\n')
+
+    def report(self):
+        first, _ = self.driver.discover()
+        return first
+
+    def test_it_is_one_card_with_a_region_for_each(self):
+        before = [r.pci_address for r in self.driver.discover()]
+        self.assertEqual(['0000:3b:00.0', '0000:5e:00.0'], [*map(str, before)])
+        card = self.report()
+        self.assertEqual('XFL1A0123456', card.serial)
+        self.assertEqual(self.NAMES, tuple(d.name for d in card.deployables))
+        self.assertEqual(
+            '0000:3b:00.0 0000:3b:00.1 0000:86:00.0 0000:86:00.1',
+            card.attributes['physical_functions'],
+        )
+        self.assertEqual('1,5', card.attributes['iommu_group'])
+
+    def test_each_region_is_loaded_by_itself(self):
+        self.driver.program(CARD, self.NAMES[1], self.image())
+        self.assertIsNone(self.driver.identify(CARD, self.NAMES[0]))
+        self.assertEqual(FUNCTION, self.driver.identify(CARD, self.NAMES[1]))
+        self.assertIn('-d 0000:86:00.1', self.lines[-1])
+        self.fails(
+            model.Cause.DEVICE_GONE,
+            'no such region',
+            self.driver.identify,
+            model.PciAddress.parse('0000:5e:00.0'),
+            self.NAMES[1],
+        )
+
+    def test_what_is_wrong_in_any_slot_is_of_the_card(self):
+        self.host.simulator.fault('0000:86:00.0', 'errors')
+        problems = self.driver.readings(self.report()).problems
+        self.assertIn('0000:86:00.1 is offline', problems)
+        (self.pci / '0000:86:00.0/driver').unlink()
+        self.assertEqual(
+            'driver not bound to 0000:86:00.0', self.report().health_reason
+        )
+
+    def test_what_the_board_does_not_say_leaves_a_card_for_each_slot(self):
+        for path in self.pci.glob('*/xmc.*/serial_num'):
+            path.write_text('\n')
+        self.assertEqual(3, len(self.driver.discover()))
+
+
 class TestTools(XrtTest):
     def test_the_user_function_is_named_and_the_flash_is_not_touched(self):
         self.load()
