@@ -80,8 +80,17 @@ class GlanceTest(base.BaseTestCase):
         self.addCleanup(thread.join)
         self.addCleanup(self.server.shutdown)
         url = f'http://127.0.0.1:{self.server.server_port}'
-        options = {'auth_type': 'admin_token', 'endpoint': url, 'token': 'a'}
-        self.client = glance.Glance(cloud.configuration({'glance': options}))
+        self.options = {
+            'auth_type': 'admin_token',
+            'endpoint': url,
+            'token': 'a',
+        }
+        self.client = self.asking()
+
+    def asking(self, **options):
+        """A client of it."""
+        group = {**self.options, **options}
+        return glance.Glance(cloud.configuration({'glance': group}))
 
     def answer(self, body):
         self.server.answer = lambda url: body
@@ -176,6 +185,26 @@ class TestNonsense(GlanceTest):
             'next': f'{url.path}?{url.query}',
         }
         self.assertEqual(1, len(list(self.client.changed_since(SINCE))))
+
+
+class TestSlow(GlanceTest):
+    def test_who_does_not_answer_in_time_is_not_waited_for(self):
+        end = threading.Event()
+        self.addCleanup(end.set)
+
+        def answer(url):
+            end.wait(60)
+            return {'images': []}
+
+        self.server.answer = answer
+        client = self.asking(timeout=1)
+        for ask in (
+            lambda: client.get(str(uuid.uuid4())),
+            lambda: client.page(None, 2),
+        ):
+            exc = self.assertRaises(errors.ServiceUnavailable, ask)
+            self.assertIn('it does not answer in time', exc.message)
+            self.assertFalse(end.is_set())
 
 
 class TestMuch(GlanceTest):
