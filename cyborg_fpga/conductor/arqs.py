@@ -6,6 +6,7 @@ back at once; the wipe comes after that, and Placement is told before Nova
 lets go of its allocation.
 """
 
+import dataclasses
 import functools
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -140,7 +141,7 @@ class Arqs:
                 hints,
             )
             if wanted.may_use(plan.images.values()):
-                return plan
+                return dataclasses.replace(plan, regions=regions)
 
     def _claimable(
         self,
@@ -210,30 +211,16 @@ class Arqs:
         allowance: limits.Allowance,
     ) -> list[model.Operation]:
         """Commit what has to be done to the cards of a bind, and settle it."""
-        started: dict[int, model.Operation] = {}
-        holders = {
-            place.region_id: uuid for uuid, place in plan.places.items()
-        }
-        rps = {place.rp_uuid for place in plan.places.values()}
         try:
             allowance.confirm(len(plan.places))
-            for region in deployables.of_providers(ctx, rps):
-                if region.id in plan.cold:
-                    started[region.id] = self._programming.program(
-                        ctx,
-                        region,
-                        plan.images[region.id],
-                        claim_uuid=holders[region.id],
-                    )
-                elif region.id in foreign - plan.images.keys():
-                    started[region.id] = self._programming.wipe(
-                        ctx, region, claim_uuid=holders[region.id]
-                    )
+            acts = self._acts(ctx, plan, foreign)
+            started = self._programming.commit(ctx, acts) if acts else []
             killpoints.reached('arq_operation_committed')
+            busy = {act.deployable.id for act in acts}
             waiting = {
                 uuid
                 for uuid, place in plan.places.items()
-                if place.region_id in started
+                if place.region_id in busy
             }
             bindings.settle(
                 ctx,
@@ -246,7 +233,32 @@ class Arqs:
             self._undo(ctx, plan)
             raise
         killpoints.reached('arq_settled')
-        return list(started.values())
+        return started
+
+    def _acts(
+        self,
+        ctx: context.RequestContext,
+        plan: placing.Plan,
+        foreign: frozenset[int],
+    ) -> list[programming.Act]:
+        places = plan.places
+        holders = {place.region_id: uuid for uuid, place in places.items()}
+        regions = plan.regions
+        if foreign:
+            # How they are wiped depends on what they hold now.
+            rps = {place.rp_uuid for place in places.values()}
+            regions = deployables.of_providers(ctx, rps)
+        return [
+            programming.Act(
+                deployable=region,
+                bitstream=plan.images.get(region.id),
+                claim_uuid=holders[region.id],
+                # It is held: nobody else has done anything to it since.
+                fence=None,
+            )
+            for region in regions
+            if region.id in plan.cold | (foreign - plan.images.keys())
+        ]
 
     def _undo(self, ctx: context.RequestContext, plan: placing.Plan) -> None:
         """Give back what a bind took that somebody is told was refused.

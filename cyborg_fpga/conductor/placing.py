@@ -46,6 +46,7 @@ class Plan:
 
     :ivar images: What deployables (row id) must hold.
     :ivar cold: Those of them that must be programmed first.
+    :ivar regions: What it was made of.
     :ivar shared: Hosts where something is left of one of the deployables that
         nobody held.
     """
@@ -54,6 +55,7 @@ class Plan:
     images: dict[int, nouns.Bitstream]
     cold: frozenset[int]
     shared: frozenset[str]
+    regions: Sequence[nouns.Deployable] = ()
 
 
 def place(

@@ -3,6 +3,8 @@
 How they end is in :mod:`supervision`.
 """
 
+import dataclasses
+from collections.abc import Mapping
 from collections.abc import Sequence
 
 import oslo_messaging as messaging
@@ -28,6 +30,21 @@ LOG = logging.getLogger(__name__)
 _STEP = 64
 # The weakest first.
 _STRENGTHS: tuple[str, ...] = ('none', 'reset', 'clear', 'blank')
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """What is to be done to a deployable.
+
+    :ivar bitstream: What it is programmed with; None: it is wiped.
+    :ivar claim_uuid: For whom.
+    :ivar fence: Refused unless it has this; None: whatever was done to it.
+    """
+
+    deployable: nouns.Deployable
+    bitstream: nouns.Bitstream | None
+    claim_uuid: str | None
+    fence: int | None
 
 
 class Programming:
@@ -81,17 +98,13 @@ class Programming:
 
         :raises errors.InUse: Not idle, or another claim holds a handle.
         """
-        return self._create(
-            ctx,
-            deployable,
-            self._expected(deployable, bitstream),
-            {
-                'kind': model.OperationKind.PROGRAM.value,
-                'claim_uuid': claim_uuid,
-                'expected_function': bitstream.function_id,
-                **_image(bitstream),
-            },
+        act = Act(
+            deployable=deployable,
+            bitstream=bitstream,
+            claim_uuid=claim_uuid,
+            fence=deployable.fence,
         )
+        return self.commit(ctx, [act])[0]
 
     def wipe(
         self,
@@ -104,10 +117,55 @@ class Programming:
 
         :raises errors.InUse: Not idle, or claimed again.
         """
+        act = Act(
+            deployable=deployable,
+            bitstream=None,
+            claim_uuid=claim_uuid,
+            fence=deployable.fence,
+        )
+        return self.commit(ctx, [act])[0]
+
+    def commit(
+        self, ctx: context.RequestContext, acts: Sequence[Act]
+    ) -> list[model.Operation]:
+        """Commit *acts*, one of a deployable at most: all of them or none.
+
+        :raises errors.InUse: One is not idle, or not its claim's alone.
+        """
+        wanted = []
+        for act in acts:
+            expected, values = self._plan(ctx, act)
+            seconds = self._conf.deadline_factor * expected
+            seconds = max(seconds, self._conf.deadline_min)
+            wanted.append(_new(ctx, act, seconds, values))
+        made = operations.create(
+            ctx, wanted, owner=self._owner, lease=self._conf.lease_seconds
+        )
+        for operation in made:
+            LOG.info(
+                'Operation %s: %s %s on %s with %s',
+                operation.uuid,
+                operation.kind,
+                operation.deployable,
+                operation.hostname,
+                operation.image_uuid or operation.wipe_level,
+            )
+        return made
+
+    def _plan(
+        self, ctx: context.RequestContext, act: Act
+    ) -> tuple[float, dict[str, object]]:
+        """Seconds that it should take, and columns of the operation."""
+        deployable = act.deployable
+        if act.bitstream is not None:
+            return self._expected(deployable, act.bitstream), {
+                'kind': model.OperationKind.PROGRAM.value,
+                'expected_function': act.bitstream.function_id,
+                **_image(act.bitstream),
+            }
         level = self.wipe_level(deployable)
         values: dict[str, object] = {
             'kind': model.OperationKind.WIPE.value,
-            'claim_uuid': claim_uuid,
             'wipe_level': level.value,
             'expected_function': deployable.function_id,
         }
@@ -115,13 +173,10 @@ class Programming:
         if level is model.WipeLevel.RESET and deployable.bitstream_id:
             image = self._known(ctx, deployable.bitstream_id)
         if image is None:
-            expected = 2 * deployable.program_fixed
-            return self._create(ctx, deployable, expected, values)
+            return 2 * deployable.program_fixed, values
         # It is emptied, and then loaded once more.
         expected = deployable.program_fixed + self._expected(deployable, image)
-        return self._create(
-            ctx, deployable, expected, {**values, **_image(image)}
-        )
+        return expected, {**values, **_image(image)}
 
     def _known(
         self, ctx: context.RequestContext, uuid: str
@@ -157,41 +212,6 @@ class Programming:
         if wanted == model.WipeLevel.RESET and not resets:
             return model.WipeLevel.CLEAR
         return model.WipeLevel(wanted)
-
-    def _create(
-        self,
-        ctx: context.RequestContext,
-        deployable: nouns.Deployable,
-        expected: float,
-        values: dict[str, object],
-    ) -> model.Operation:
-        # What the card has to do first counts as its own deadlines say.
-        seconds = self._conf.deadline_factor * expected
-        seconds = max(seconds, self._conf.deadline_min)
-        seconds += operations.queue_seconds(ctx, deployable.device_id)
-        operation = operations.create(
-            ctx,
-            deployable.id,
-            {
-                'uuid': uuidutils.generate_uuid(),
-                'project_id': ctx.project_id,
-                'user_id': ctx.user_id,
-                **values,
-            },
-            fence=deployable.fence,
-            seconds=seconds,
-            owner=self._owner,
-            lease=self._conf.lease_seconds,
-        )
-        LOG.info(
-            'Operation %s: %s %s on %s with %s',
-            operation.uuid,
-            operation.kind,
-            operation.deployable,
-            operation.hostname,
-            operation.image_uuid or operation.wipe_level,
-        )
-        return operation
 
     def send(
         self,
@@ -270,3 +290,23 @@ def _image(bitstream: nouns.Bitstream) -> dict[str, object]:
         'image_private': not bitstream.public,
         'image_signature': bitstream.signature,
     }
+
+
+def _new(
+    ctx: context.RequestContext,
+    act: Act,
+    seconds: float,
+    values: Mapping[str, object],
+) -> operations.New:
+    return operations.New(
+        deployable_id=act.deployable.id,
+        fence=act.fence,
+        seconds=seconds,
+        values={
+            'uuid': uuidutils.generate_uuid(),
+            'project_id': ctx.project_id,
+            'user_id': ctx.user_id,
+            'claim_uuid': act.claim_uuid,
+            **values,
+        },
+    )

@@ -4,6 +4,7 @@ To be called inside the transaction of a claim or a bind, over rows of cards
 that are locked in it.
 """
 
+import collections
 from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -18,8 +19,9 @@ from cyborg_fpga.db import engine
 from cyborg_fpga.db import models
 
 _CLAIM, _HANDLE, _REGION = models.Claim, models.AttachHandle, models.Deployable
+_MAKING = model.ClaimState.CLAIMING.value
 
-# A constant, see engine.run().
+# Constants, see engine.run().
 _HANDLES = (
     sa.select(
         _HANDLE.id,
@@ -37,6 +39,20 @@ _HANDLES = (
     .outerjoin(_CLAIM, _CLAIM.id == _HANDLE.claim_id)
     .where(_REGION.device_id.in_(sa.bindparam('cards', expanding=True)))
     .order_by(_HANDLE.id)
+)
+_HOLDERS = (
+    sa.select(
+        _HANDLE.deployable_id,
+        _REGION.uuid.label('deployable_uuid'),
+        _CLAIM.uuid,
+        _CLAIM.state,
+        _CLAIM.origin,
+        _CLAIM.instance_uuid,
+    )
+    .join(_REGION, _REGION.id == _HANDLE.deployable_id)
+    .join(_CLAIM, _CLAIM.id == _HANDLE.claim_id)
+    .where(_REGION.id.in_(sa.bindparam('regions', expanding=True)))
+    .distinct()
 )
 
 
@@ -88,3 +104,59 @@ def refuse_mixture(kinds: Mapping[int, Collection[str]]) -> None:
             reason='a physical function and its virtual ones are never '
             'claimed together'
         )
+
+
+def refuse_strangers(
+    ctx: context.RequestContext, acts: Mapping[int, Mapping[str, Any]]
+) -> None:
+    """Nobody programs a deployable of which another holds a handle.
+
+    :param acts: Columns of the operations that are to be, by deployable.
+    :raises errors.InUse: Another does.
+    """
+    holders = collections.defaultdict(list)
+    for row in engine.run(ctx, _HOLDERS, regions=list(acts)):
+        holders[row.deployable_id].append(row)
+    for region_id, theirs in holders.items():
+        act = acts[region_id]
+        mine = _together(theirs, act.get('claim_uuid'))
+        if act['kind'] == model.OperationKind.WIPE.value:
+            # Of a claim that is being made, its own too: it must not find
+            # what somebody left.
+            strangers = [
+                row
+                for row in theirs
+                if row.state != model.ClaimState.RELEASING
+                and (row.uuid not in mine or row.state != _MAKING)
+            ]
+        else:
+            strangers = [
+                row
+                for row in theirs
+                if row.uuid not in mine
+                or row.state == model.ClaimState.RELEASING
+            ]
+        if strangers:
+            raise errors.InUse(
+                kind='Deployable',
+                ident=strangers[0].deployable_uuid,
+                reason='a handle of it is claimed by somebody else',
+            )
+
+
+def _together(
+    holders: Sequence[Any], claim_uuid: str | None
+) -> set[str | None]:
+    """A claim and those of its instance that Nova has made with it."""
+    instances = {
+        row.instance_uuid
+        for row in holders
+        if row.uuid == claim_uuid and row.state == _MAKING
+    }
+    return {claim_uuid} | {
+        row.uuid
+        for row in holders
+        if row.origin == model.Origin.NOVA
+        and row.state == _MAKING
+        and row.instance_uuid in instances - {None}
+    }

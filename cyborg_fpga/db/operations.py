@@ -3,11 +3,13 @@
 How they end is in :mod:`outcomes`.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import orm
 
 from cyborg_fpga import context
 from cyborg_fpga import errors
@@ -15,10 +17,20 @@ from cyborg_fpga import model
 from cyborg_fpga.db import clock
 from cyborg_fpga.db import engine
 from cyborg_fpga.db import models
+from cyborg_fpga.db import neighbours
 
 _OP, _REGION = models.Operation, models.Deployable
-_MAKING = model.ClaimState.CLAIMING.value
 UNFINISHED = _OP.state.in_([s.value for s in model.OPERATION_UNFINISHED])
+_NEIGHBOUR = orm.aliased(_REGION)
+# Seconds until all that a deployable's card still has to do must have ended.
+_QUEUE = (
+    sa.select(sa.func.max(_OP.deadline) - clock.now())
+    .join(_NEIGHBOUR, _NEIGHBOUR.id == _OP.deployable_id)
+    .where(_NEIGHBOUR.device_id == _REGION.device_id)
+    .where(UNFINISHED)
+    .correlate(_REGION)
+    .scalar_subquery()
+)
 _QUERY = (
     sa.select(_OP, _REGION, models.Device, models.Host.hostname, clock.now())
     .join(_REGION, _REGION.id == _OP.deployable_id)
@@ -27,60 +39,116 @@ _QUERY = (
 )
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class New:
+    """An operation that is to be.
+
+    :ivar deployable_id: Row of its deployable.
+    :ivar values: Of its columns.
+    :ivar seconds: Until its deadline, from when all must have ended that its
+        card has to do before.
+    :ivar fence: Of the record that the caller has seen; None: any.
+    """
+
+    deployable_id: int
+    values: Mapping[str, Any]
+    seconds: float
+    fence: int | None = None
+
+
 @engine.writer
 def create(
     ctx: context.RequestContext,
-    deployable_id: int,
-    values: Mapping[str, Any],
+    wanted: Sequence[New],
     *,
-    seconds: float,
     owner: str,
     lease: float,
-    fence: int | None = None,
-) -> model.Operation:
-    """Commit an operation and make it the deployable's only one.
+) -> list[model.Operation]:
+    """Commit operations, each of them its deployable's only one, or none.
 
-    :param seconds: Until its deadline.
-    :param fence: Of the record that the caller has seen; None: any.
-    :raises errors.InUse: The deployable is not idle, has had another
-        operation since, or somebody else holds one of its handles.
+    As many statements whatever their number.
+
+    :param wanted: One of a deployable at most.
+    :raises errors.InUse: A deployable is not idle, has had another operation
+        since, or somebody else holds one of its handles.
     """
-    claimed = engine.change(
+    fences, deadlines = _take(ctx, wanted)
+    neighbours.refuse_strangers(
+        ctx, {new.deployable_id: new.values for new in wanted}
+    )
+    columns = {name for new in wanted for name in new.values}
+    ctx.session.execute(
+        sa.insert(_OP).values(
+            [
+                {
+                    **dict.fromkeys(columns),
+                    'image_private': False,
+                    **new.values,
+                    **_owner(new.values.get('claim_uuid')),
+                    'deployable_id': new.deployable_id,
+                    'state': model.OperationState.PENDING.value,
+                    'fence': fences[new.deployable_id],
+                    'deadline': clock.now() + deadlines[new.deployable_id],
+                    'lease_owner': owner,
+                    'lease_expires': clock.now() + lease,
+                }
+                for new in wanted
+            ]
+        )
+    )
+    uuids = [new.values['uuid'] for new in wanted]
+    rows = ctx.session.execute(_QUERY.where(_OP.uuid.in_(uuids))).all()
+    made = {row[0].uuid: _operation(*row) for row in rows}
+    return [made[uuid] for uuid in uuids]
+
+
+def _take(
+    ctx: context.RequestContext, wanted: Sequence[New]
+) -> tuple[dict[int, int], dict[int, float]]:
+    """Lock the deployables and raise their fences.
+
+    :returns: Fences, and seconds until the deadlines, by row id.
+    """
+    seen = {new.deployable_id: new.fence for new in wanted}
+    rows = ctx.session.execute(
+        sa.select(
+            _REGION.id,
+            _REGION.uuid,
+            _REGION.device_id,
+            _REGION.state,
+            _REGION.fence,
+            _QUEUE.label('queue'),
+        )
+        .where(_REGION.id.in_(seen))
+        .order_by(_REGION.id)
+        .with_for_update()
+    ).all()
+    for row in rows:
+        idle = row.state == model.DeployableState.IDLE.value
+        if not idle or seen[row.id] not in (None, row.fence):
+            raise errors.InUse(
+                kind='Deployable',
+                ident=row.uuid,
+                reason='it is being programmed, or was a moment ago, or its '
+                'contents are unknown',
+            )
+    engine.change(
         ctx,
         sa.update(_REGION)
-        .where(_REGION.id == deployable_id)
-        .where(_REGION.state == model.DeployableState.IDLE.value)
-        .where(_REGION.fence == (_REGION.fence if fence is None else fence))
+        .where(_REGION.id.in_(seen))
         .values(
             state=model.DeployableState.PROGRAMMING.value,
             fence=_REGION.fence + 1,
         ),
     )
-    region = ctx.session.execute(
-        sa.select(_REGION.uuid, _REGION.fence).where(
-            _REGION.id == deployable_id
-        )
-    ).one()
-    if not claimed:
-        raise errors.InUse(
-            kind='Deployable',
-            ident=region.uuid,
-            reason='it is being programmed, or was a moment ago, or its '
-            'contents are unknown',
-        )
-    _refuse_strangers(ctx, deployable_id, region.uuid, values)
-    ctx.session.execute(
-        sa.insert(_OP).values(
-            deployable_id=deployable_id,
-            state=model.OperationState.PENDING.value,
-            fence=region.fence,
-            deadline=clock.now() + seconds,
-            lease_owner=owner,
-            lease_expires=clock.now() + lease,
-            **{**values, **_owner(values.get('claim_uuid'))},
-        )
-    )
-    return one(ctx, values['uuid'])
+    ends = {row.device_id: max(0.0, float(row.queue or 0)) for row in rows}
+    cards = {row.id: row.device_id for row in rows}
+    deadlines = {}
+    for new in wanted:
+        # What its card has to do first counts as the deadlines of that say.
+        ends[cards[new.deployable_id]] += new.seconds
+        deadlines[new.deployable_id] = ends[cards[new.deployable_id]]
+    return {row.id: row.fence + 1 for row in rows}, deadlines
 
 
 def _owner(claim_uuid: str | None) -> dict[str, Any]:
@@ -91,69 +159,6 @@ def _owner(claim_uuid: str | None) -> dict[str, Any]:
         models.Claim.uuid == claim_uuid
     )
     return {'project_id': whose.scalar_subquery()}
-
-
-def _together(
-    holders: Sequence[Any], claim_uuid: str | None
-) -> set[str | None]:
-    """A claim and those of its instance that Nova has made with it."""
-    instances = {
-        row.instance_uuid
-        for row in holders
-        if row.uuid == claim_uuid and row.state == _MAKING
-    }
-    return {claim_uuid} | {
-        row.uuid
-        for row in holders
-        if row.origin == model.Origin.NOVA
-        and row.state == _MAKING
-        and row.instance_uuid in instances - {None}
-    }
-
-
-def _refuse_strangers(
-    ctx: context.RequestContext,
-    deployable_id: int,
-    deployable_uuid: str,
-    values: Mapping[str, Any],
-) -> None:
-    """Nobody programs a deployable of which another holds a handle."""
-    holders = ctx.session.execute(
-        sa.select(
-            models.Claim.uuid,
-            models.Claim.state,
-            models.Claim.origin,
-            models.Claim.instance_uuid,
-        )
-        .join(
-            models.AttachHandle,
-            models.AttachHandle.claim_id == models.Claim.id,
-        )
-        .where(models.AttachHandle.deployable_id == deployable_id)
-        .distinct()
-    ).all()
-    mine = _together(holders, values.get('claim_uuid'))
-    if values['kind'] == model.OperationKind.WIPE.value:
-        # Of a claim that is being made, its own too: it must not find what
-        # somebody left.
-        strangers = [
-            row
-            for row in holders
-            if row.state != model.ClaimState.RELEASING
-            and (row.uuid not in mine or row.state != _MAKING)
-        ]
-    else:
-        strangers = [
-            row
-            for row in holders
-            if row.uuid not in mine or row.state == model.ClaimState.RELEASING
-        ]
-    if strangers:
-        raise errors.InUse(
-            kind='Deployable',
-            ident=deployable_uuid,
-            reason='a handle of it is claimed by somebody else',
-        )
 
 
 @engine.writer
@@ -239,18 +244,6 @@ def get(
     if project_id is not None and found.project_id != project_id:
         raise errors.NotFound(kind='operation', ident=uuid)
     return found
-
-
-@engine.reader
-def queue_seconds(ctx: context.RequestContext, device_id: int) -> float:
-    """Until all that a card still has to do must have ended; 0: nothing."""
-    longest = ctx.session.execute(
-        sa.select(sa.func.max(_OP.deadline) - clock.now())
-        .join(_REGION, _REGION.id == _OP.deployable_id)
-        .where(_REGION.device_id == device_id)
-        .where(UNFINISHED)
-    ).scalar_one()
-    return max(0.0, float(longest or 0.0))
 
 
 @engine.reader

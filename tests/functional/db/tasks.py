@@ -47,14 +47,12 @@ def finish_release(ctx: Context, uuid: str) -> None:
 
 
 def create(ctx: Context, deployable_id: int, uuid: str, **values: Any) -> int:
-    operation = operations.create(
-        ctx,
-        deployable_id,
-        {'uuid': uuid, 'kind': 'program', **values},
+    new = operations.New(
+        deployable_id=deployable_id,
+        values={'uuid': uuid, 'kind': 'program', **values},
         seconds=60,
-        owner='me',
-        lease=60,
     )
+    (operation,) = operations.create(ctx, [new], owner='me', lease=60)
     return operation.fence
 
 

@@ -5,6 +5,7 @@ import threading
 
 import sqlalchemy as sa
 
+from cyborg_fpga import errors
 from cyborg_fpga import model
 from cyborg_fpga.db import arqs
 from cyborg_fpga.db import device_profiles
@@ -88,6 +89,21 @@ class OnPostgreSQL(base.DatabaseTest):
             region.values(fence=1, function_id=base.FUNCTION),
         )
         self.assertEqual(base.FUNCTION, self.again(found).function_id)
+
+    def test_operation_waits_for_one_that_is_being_created(self):
+        found = self.stored()
+        region = sa.update(models.Deployable).where(
+            models.Deployable.id == found.id
+        )
+
+        def create():
+            self.assertRaises(
+                errors.InUse, tasks.create, self.ctx, found.id, base.new_uuid()
+            )
+
+        self._meanwhile(
+            create, region.values(fence=1), region.values(state='programming')
+        )
 
     def _leave_meanwhile(self, parts, statement):
         """Release one of two parts of a card, of which ARQs have *parts*.

@@ -128,10 +128,13 @@ class TestCost(test_arqs.ArqTest):
     def test_delete_of_what_is_lost(self):
         self.assert_cheap(self.costs(self.whole, self.lose_all))
 
-    def test_delete_of_what_is_being_programmed(self):
+    def test_bind_and_delete_of_what_is_programmed_first(self):
         image = self.image()
         self.manager._catalogue.lookup(self.ctx, image)
-        self.assert_cheap(self.costs(self.whole, bitstream_id=image), bind=99)
+        self.assert_cheap(self.costs(self.whole, bitstream_id=image))
+        # With what Placement is told, that nobody else can program it.
+        parts = self.costs(self.shared, bitstream_id=image)
+        self.assert_cheap(parts, bind=25)
 
 
 class TestCompany(test_arqs.ArqTest):

@@ -144,15 +144,13 @@ class DatabaseTest(base.BaseTestCase):
         lease: float = 30,
         **values: Any,
     ) -> model.Operation:
-        return operations.create(
-            self.ctx,
-            found.id,
-            {'uuid': new_uuid(), 'kind': kind, **values},
-            fence=fence,
+        new = operations.New(
+            deployable_id=found.id,
+            values={'uuid': new_uuid(), 'kind': kind, **values},
             seconds=seconds,
-            owner=owner,
-            lease=lease,
+            fence=fence,
         )
+        return operations.create(self.ctx, [new], owner=owner, lease=lease)[0]
 
     def finish(
         self,

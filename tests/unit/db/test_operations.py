@@ -75,16 +75,54 @@ class TestCreate(base.DatabaseTest):
         self.assertIs(model.WipeLevel.CLEAR, operation.wipe_level)
 
     def test_queue_ends_with_the_last_deadline_of_the_card(self):
-        card = self.found.device_id
-        self.assertEqual(0, operations.queue_seconds(self.ctx, card))
-        operation = self.operation(self.found, seconds=100)
-        left = operations.queue_seconds(self.ctx, card)
-        self.assertTrue(90 < left <= 100, left)
+        card = base.CARD
+        self.store(
+            base.card(card, *(base.region(card, name=n) for n in 'abc'))
+        )
+        one, two, three = self.regions()[1:]
+        first = self.operation(one, seconds=100)
+        second = self.operation(two, seconds=10)
+        self.assertTrue(100 < second.seconds_left <= 110)
+        self.finish(second, succeeded=True)
         self.change(models.Operation, sa.true(), deadline=1.0)
-        self.assertEqual(0, operations.queue_seconds(self.ctx, card))
+        late = self.operation(two, seconds=10)
+        self.assertTrue(0 < late.seconds_left <= 10, late)
+        self.finish(late, succeeded=True)
         self.change(models.Operation, sa.true(), deadline=1e10)
-        self.finish(operation)
-        self.assertEqual(0, operations.queue_seconds(self.ctx, card))
+        self.finish(first, succeeded=True)
+        # Those that are created together come one after the other.
+        wanted = [
+            operations.New(
+                deployable_id=region.id,
+                values={'uuid': base.new_uuid(), 'kind': 'program'},
+                seconds=10,
+            )
+            for region in (three, one)
+        ]
+        left = [
+            operation.seconds_left
+            for operation in operations.create(
+                self.ctx, wanted, owner='me', lease=30
+            )
+        ]
+        self.assertTrue(0 < left[0] <= 10 < left[1] <= 20, left)
+
+    def test_all_are_created_or_none(self):
+        self.store(base.card(), base.card(base.OTHER_CARD))
+        busy, idle = self.regions()
+        self.operation(busy)
+        wanted = [
+            operations.New(
+                deployable_id=region.id,
+                values={'uuid': base.new_uuid(), 'kind': 'program'},
+                seconds=10,
+            )
+            for region in (idle, busy)
+        ]
+        with self.assertRaises(errors.InUse):
+            operations.create(self.ctx, wanted, owner='me', lease=30)
+        self.assertIs(model.DeployableState.IDLE, self.again(idle).state)
+        self.assertEqual(idle.fence, self.again(idle).fence)
 
 
 class TestStrangers(base.DatabaseTest):
