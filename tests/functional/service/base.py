@@ -21,12 +21,15 @@ class ServiceTest(base.BaseTestCase):
 
     scenario: ClassVar[str] = simulated_host.QUICK
     settings: ClassVar[dict[str, dict[str, Any]]] = {}
+    agent_seconds: ClassVar[int] = 5
     service: ClassVar[inprocess.InProcess]
 
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.service = inprocess.InProcess(cls.scenario, cls.settings)
+        cls.service = inprocess.InProcess(
+            cls.scenario, cls.settings, agent_seconds=cls.agent_seconds
+        )
         cls.service.setUp()
         cls.addClassCleanup(cls.service.cleanUp)
 

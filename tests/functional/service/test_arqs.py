@@ -84,6 +84,7 @@ class TestBind(novas.NovaTest):
 
 class TestFailure(novas.NovaTest):
     settings = {'conductor': {'deadline_min': 3}}
+    agent_seconds = 2
 
     def setUp(self):
         super().setUp()

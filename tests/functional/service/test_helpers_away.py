@@ -189,6 +189,7 @@ class TestGlanceAway(base.ServiceTest):
 
 class TestAgentAway(base.ServiceTest):
     settings = {'conductor': {'deadline_min': 3}}
+    agent_seconds = 2
 
     def test_claim_fails_when_the_deadline_has_passed(self):
         image = self.service.known_image()

@@ -10,6 +10,7 @@ PF = inprocess.PF
 
 class TestReprogramming(base.ServiceTest):
     settings = {'conductor': {'deadline_min': 5}}
+    agent_seconds = 2
 
     def setUp(self):
         super().setUp()
