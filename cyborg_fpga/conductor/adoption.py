@@ -223,8 +223,7 @@ class Holdings:
                 exclusive=self._conf.conductor.exclusive_deployables,
             ):
                 pools[region.rp_uuid].append(region)
-        pools_kept = self._conf.conductor.warm_pools
-        hints = choice.Hints(spared=warm_pools.spared(self._ctx, pools_kept))
+        spared = warm_pools.spared(self._ctx, self._conf.conductor.warm_pools)
         picks = [
             choice.best(
                 pool,
@@ -233,7 +232,7 @@ class Holdings:
                 count=self._shares[rp_uuid].amount,
                 types=self._types,
                 level=self._level,
-                hints=hints,
+                spared=spared,
             )
             for rp_uuid, pool in sorted(pools.items())
         ]

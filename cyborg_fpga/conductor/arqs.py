@@ -122,10 +122,7 @@ class Arqs:
     ) -> placing.Plan:
         """Who gets what, with images that the caller may use."""
         regions = self._claimable(ctx, request, project_id)
-        # All are of one host, which has the file or has not.
-        hints = choice.Hints(
-            spared=warm_pools.spared(ctx, self._conf.warm_pools)
-        )
+        spared = warm_pools.spared(ctx, self._conf.warm_pools)
         while True:
             plan = placing.place(
                 [
@@ -138,7 +135,7 @@ class Arqs:
                 ],
                 regions,
                 model.WipeLevel(self._conf.wipe_private),
-                hints,
+                spared,
             )
             if wanted.may_use(plan.images.values()):
                 return dataclasses.replace(plan, regions=regions)

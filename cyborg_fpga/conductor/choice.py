@@ -3,14 +3,12 @@
 A claim is served from one provider, since Placement takes an allocation of
 several units of one request from one provider too. Those deployables come
 first that hold the wanted function already. Of others, what is kept warm is
-taken last; before that, one whose host has the file, then one that holds
-nothing that could serve another claim, then the least recently used.
+taken last, and what holds nothing that could serve another claim first.
 """
 
 import collections
 import dataclasses
 from collections.abc import Collection
-from collections.abc import Mapping
 from collections.abc import Sequence
 
 from cyborg_fpga import errors
@@ -39,23 +37,6 @@ class Pick:
     cold: frozenset[int] = frozenset()
     foreign: frozenset[int] = frozenset()
 
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Hints:
-    """What decides where several deployables would do.
-
-    :ivar near: By image, the hosts that have its file.
-    :ivar spared: Deployables (row id) to be taken last for anything else
-        than what they hold.
-    """
-
-    near: Mapping[str, Collection[str]] = dataclasses.field(
-        default_factory=dict
-    )
-    spared: Collection[int] = ()
-
-
-NO_HINTS = Hints()
 
 # Smaller is better, see _cost().
 _Cost = tuple[int, ...]
@@ -141,7 +122,7 @@ def best(
     count: int,
     types: dict[str, frozenset[str]],
     level: model.WipeLevel,
-    hints: Hints = NO_HINTS,
+    spared: Collection[int] = (),
 ) -> Pick | None:
     """The best way to serve a claim; None: there is none.
 
@@ -153,6 +134,8 @@ def best(
         nothing is programmed.
     :param types: What providers.types_by_region() says.
     :param level: How somebody's own bitstream is wiped.
+    :param spared: Deployables (row id) to be taken last for anything else
+        than what they hold.
     """
     pools: dict[str, list[_Way]] = collections.defaultdict(list)
     for place, region in enumerate(regions):
@@ -162,7 +145,7 @@ def best(
             continue
         image = _image(region, wishes, level)
         if image is not None or not wishes:
-            cost = _cost(region, image, hints)
+            cost = _cost(region, image, spared)
             pools[region.rp_uuid].append(_Way(cost, place, region, image))
     picks = [pick for pool in pools.values() if (pick := _pick(pool, count))]
     return min(picks, key=lambda pick: pick[0])[1] if picks else None
@@ -197,19 +180,15 @@ class _Way:
 
 
 def _cost(
-    region: nouns.Deployable, image: nouns.Bitstream | None, hints: Hints
+    region: nouns.Deployable,
+    image: nouns.Bitstream | None,
+    spared: Collection[int],
 ) -> _Cost:
     """Of having *image* there (None: what it holds): the dearest first."""
     warm = image is not None and loaded(region, image)
-    if image is None or warm:
-        cold = far = False
-    else:
-        cold = True
-        far = region.hostname not in hints.near.get(image.uuid, ())
     return (
-        cold,
-        not warm and region.id in hints.spared,
-        far,
+        image is not None and not warm,
+        not warm and region.id in spared,
         # It might have served another claim as it is.
         not warm and region.bitstream_id is not None,
     )

@@ -6,6 +6,7 @@ among them is ours.
 
 import collections
 import dataclasses
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Sequence
 
@@ -62,13 +63,14 @@ def place(
     wants: Sequence[Want],
     regions: Sequence[nouns.Deployable],
     level: model.WipeLevel,
-    hints: choice.Hints = choice.NO_HINTS,
+    spared: Collection[int] = (),
 ) -> Plan:
     """A place for every one of *wants*: where the fewest are programmed.
 
     :param regions: Of their providers, those that can be claimed, the least
         recently used first.
     :param level: How somebody's own bitstream is wiped.
+    :param spared: See ``choice.best``.
     :raises errors.NoCapacity: Somebody gets nothing.
     :raises errors.DoesNotFit: No bitstream is for these regions.
     """
@@ -82,7 +84,7 @@ def place(
     for rp_uuid, need in sorted(alike, key=lambda key: _ease(key, regions)):
         group = alike[rp_uuid, need]
         pool = [region for region in left if region.rp_uuid == rp_uuid]
-        pick = _pick(pool, need, len(group), level, hints)
+        pick = _pick(pool, need, len(group), level, spared)
         if pick is None:
             there = [r for r in regions if r.rp_uuid == rp_uuid]
             raise _refusal(there, need, len(group), level, where=rp_uuid)
@@ -167,7 +169,7 @@ def _pick(
     need: Need,
     count: int,
     level: model.WipeLevel,
-    hints: choice.Hints = choice.NO_HINTS,
+    spared: Collection[int] = (),
 ) -> choice.Pick | None:
     warm = [
         region
@@ -177,11 +179,10 @@ def _pick(
         and not region.bitstream_private
     ]
     # What is kept warm is kept for this.
-    plain = choice.NO_HINTS
-    found = _best(warm, (), count, level, plain) if warm else None
+    found = _best(warm, (), count, level, ()) if warm else None
     if found is not None or (need.what and not need.wishes):
         return found
-    return _best(pool, need.wishes, count, level, hints)
+    return _best(pool, need.wishes, count, level, spared)
 
 
 def _best(
@@ -189,7 +190,7 @@ def _best(
     wishes: Sequence[nouns.Bitstream],
     count: int,
     level: model.WipeLevel,
-    hints: choice.Hints,
+    spared: Collection[int],
 ) -> choice.Pick | None:
     return choice.best(
         pool,
@@ -198,7 +199,7 @@ def _best(
         count=count,
         types={},
         level=level,
-        hints=hints,
+        spared=spared,
     )
 
 

@@ -4,6 +4,7 @@ import collections
 import functools
 import random
 import time
+from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -26,8 +27,7 @@ from cyborg_fpga.db import offers
 # at the same time. Where none of them is for the claim, ever more.
 _ENOUGH = 8
 
-# Hosts that are asked for by name. What more of them have is soon among the
-# least recently used anyway.
+# Hosts that are asked for by name: enough to have something that is idle.
 _HOSTS = 32
 
 # Lost races for one deployable after which it is left alone.
@@ -75,7 +75,7 @@ class Search:
         pick = self._warm()
         while pick is None:
             regions = self._regions()
-            pick = self._best(regions, self._hints)
+            pick = self._best(regions, self._spared)
             if self._hostname or len(regions) < self._limit:
                 break
             self._limit *= _ENOUGH
@@ -91,27 +91,27 @@ class Search:
             resource_class=self._class,
             limit=_ENOUGH,
         )
-        pick = self._best(regions, choice.NO_HINTS)
+        pick = self._best(regions)
         return None if pick is None or pick.cold else pick
 
     def _regions(self) -> list[nouns.Deployable]:
         """The first that might do, as many as are looked at by now."""
-        hints = self._hints
-        hosts = frozenset[str]().union(*hints.near.values())
         return offers.claimable(
             self._ctx,
             hostname=self._hostname,
             resource_class=self._class,
             limit=self._limit,
             wishes=self._wishes,
-            near=hosts if len(hosts) <= _HOSTS else (),
-            spared=hints.spared,
+            near=self._near,
+            spared=self._spared,
             # Several come from one provider.
             whole=self._count > 1,
         )
 
     def _best(
-        self, regions: list[nouns.Deployable], hints: choice.Hints
+        self,
+        regions: list[nouns.Deployable],
+        spared: Collection[int] = (),
     ) -> choice.Pick | None:
         left = [region for region in regions if self._is_left(region)]
         if self._losses:
@@ -124,15 +124,16 @@ class Search:
             count=self._count,
             types=self._types,
             level=self._level,
-            hints=hints,
+            spared=spared,
         )
 
     @functools.cached_property
-    def _hints(self) -> choice.Hints:
-        return choice.Hints(
-            near=near(self._ctx, self._wishes),
-            spared=warm_pools.spared(self._ctx, self._pools),
-        )
+    def _near(self) -> list[str]:
+        return near(self._ctx, self._wishes)
+
+    @functools.cached_property
+    def _spared(self) -> frozenset[int]:
+        return warm_pools.spared(self._ctx, self._pools)
 
     def lost(self, pick: choice.Pick, reason: errors.FPGAError) -> None:
         """Somebody else was faster."""
@@ -189,16 +190,14 @@ class Search:
 
 def near(
     ctx: context.RequestContext, wishes: Sequence[nouns.Bitstream]
-) -> dict[str, frozenset[str]]:
-    """By image, the hosts that have its file: one statement, or none."""
-    contents = {w.uuid: w.content for w in wishes if w.content is not None}
+) -> list[str]:
+    """Some of the hosts that have a file of *wishes*; a statement at most."""
+    contents = {wish.content for wish in wishes if wish.content is not None}
     if not contents:
-        return {}
-    hosts = cached.hostnames_holding(ctx, set(contents.values()))
-    return {
-        uuid: hosts.get(content, frozenset())
-        for uuid, content in contents.items()
-    }
+        return []
+    held = cached.hostnames_holding(ctx, contents)
+    found = sorted(frozenset[str]().union(*held.values()))
+    return random.sample(found, min(len(found), _HOSTS))
 
 
 def no_bitstream(wanted: Mapping[str, Any]) -> errors.NoCapacity:

@@ -144,6 +144,7 @@ class Warming:
     ) -> tuple[nouns.Deployable, nouns.Bitstream]:
         """:raises errors.NoCapacity: There is none to be had."""
         limit = _ENOUGH + len(stock.warm)
+        near = search.near(ctx, stock.wishes)
         while True:
             regions = offers.claimable(
                 ctx,
@@ -151,11 +152,12 @@ class Warming:
                 resource_class=None,
                 limit=limit,
                 wishes=stock.wishes,
+                near=near,
                 spared=taken,
             )
             free = {r.id: r for r in regions if _is_free(r)}
             there = [r for r in free.values() if r.id not in taken]
-            pick = self._best(ctx, stock, there)
+            pick = self._best(stock, there)
             if pick or stock.pool.hostname or len(regions) < limit:
                 break
             limit *= _ENOUGH
@@ -170,7 +172,6 @@ class Warming:
 
     def _best(
         self,
-        ctx: context.RequestContext,
         stock: warm_pools.Stock,
         regions: list[nouns.Deployable],
     ) -> choice.Pick | None:
@@ -186,7 +187,6 @@ class Warming:
             count=1,
             types={},
             level=model.WipeLevel.NONE,
-            hints=choice.Hints(near=search.near(ctx, stock.wishes)),
         )
 
     def _judge(self, ctx: context.RequestContext) -> None:

@@ -5,6 +5,8 @@ by an index.
 """
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -15,6 +17,7 @@ import sqlalchemy as sa
 from cyborg_fpga import context
 from cyborg_fpga import model
 from cyborg_fpga import nouns
+from cyborg_fpga.db import clock
 from cyborg_fpga.db import deployables
 from cyborg_fpga.db import engine
 from cyborg_fpga.db import models
@@ -84,9 +87,12 @@ def claimable(
 
     Idle, wiped, on an enabled and healthy card of an enabled host that is
     up, with at least one free handle. First those that hold one of *wishes*,
-    then those on hosts *near*, then those that hold no bitstream, then the
-    least recently used, then the *spared*. Those of one host come all, by
-    their use alone.
+    then those that hold no bitstream, then the least recently used, then the
+    *spared*. Those that hold nothing come before others of their kind if they
+    are on hosts *near*, and of the others those that have not been used for
+    at least half as long as the least recently used: were they always
+    preferred, few hosts would have all that is loaded. Those of one host come
+    all, by their use alone.
 
     :param limit: Where fewer come than that, there are no more.
     :param wishes: Only regions that one of these bitstreams is made for.
@@ -101,12 +107,12 @@ def claimable(
     if hostname is not None:
         query = query.where(_HOST.hostname == hostname)
         return deployables.load(ctx, query.order_by(_REGION.last_used))
+    parts = _parts(ctx, query, made_for, resource_class)
     rows: list[Any] = []
-    each = _each(ctx, query, made_for, resource_class)
-    for tier in _tiers(query, each, wishes, near, spared):
-        left = limit - len(rows)
-        if left:
-            rows += _first(ctx, tier, left)
+    for tier in _tiers(ctx, query, parts, wishes, near, spared):
+        rows += tier(limit - len(rows))
+        if len(rows) == limit:
+            break
     if whole:
         rows += _others(ctx, query, rows)
     return deployables.with_handles(ctx, rows)
@@ -165,7 +171,7 @@ def _by_use(query: Any) -> Any:
     return straight.order_by(_REGION.last_used)
 
 
-def _each(
+def _parts(
     ctx: context.RequestContext,
     query: Any,
     made_for: Sequence[str],
@@ -184,15 +190,15 @@ def _each(
 
 
 def _first(
-    ctx: context.RequestContext, tier: Sequence[Any], limit: int
+    ctx: context.RequestContext, statements: Sequence[Any], limit: int
 ) -> list[Any]:
     """The first rows of statements that are equally good."""
     rows = [
         row
-        for statement in tier
+        for statement in statements
         for row in ctx.session.execute(statement.limit(limit))
     ]
-    if len(tier) > 1:
+    if len(statements) > 1:
         rows.sort(key=lambda row: float(row[0].last_used))
     return rows[:limit]
 
@@ -209,29 +215,53 @@ def _others(
 
 
 def _tiers(
+    ctx: context.RequestContext,
     query: Any,
-    each: Sequence[Any],
+    parts: Sequence[Any],
     wishes: Sequence[nouns.Bitstream],
     near: Collection[str],
     spared: Collection[int],
-) -> Iterator[list[Any]]:
-    """Statements, the best first; none finds what another does.
+) -> Iterator[Callable[[int], list[Any]]]:
+    """What gives the first rows of each kind, the best kind first.
 
-    :param each: *query* in parts, see :func:`_each`.
+    None gives what another does.
+
+    :param parts: *query*, see :func:`_parts`.
     """
-    far, others = each, [~_EMPTY]
+    far = [~_HOST.hostname.in_(near)] if near else []
+    here = [_HOST.hostname.in_(near)]
+    others = [~_EMPTY]
     if wishes:
-        yield [_by_use(query.where(_holds(wishes)))]
+        warm = [_by_use(query.where(_holds(wishes)))]
+        yield functools.partial(_first, ctx, warm)
         others.append(~_holds(wishes))
     if spared:
         others.append(_REGION.id.not_in(spared))
     if near:
-        here = query.where(_HOST.hostname.in_(near))
-        here = here.where(sa.or_(_EMPTY, sa.and_(*others)))
-        yield [here.order_by(sa.case((_EMPTY, 0), else_=1), _REGION.last_used)]
-        far = [one.where(_HOST.hostname.not_in(near)) for one in far]
-    yield [_by_use(one.where(_EMPTY)) for one in far]
-    yield [_by_use(one.where(*others)) for one in far]
+        empty = [query.where(_EMPTY, *here).order_by(_REGION.last_used)]
+        yield functools.partial(_first, ctx, empty)
+    empty = [_by_use(part.where(_EMPTY, *far)) for part in parts]
+    yield functools.partial(_first, ctx, empty)
+    used = [_by_use(part.where(*others)) for part in parts]
+    close = query.where(*others, *here).order_by(_REGION.last_used)
+    yield functools.partial(_used, ctx, used, close if near else None)
     if spared:
-        last = query.where(_REGION.id.in_(spared))
-        yield [_by_use(last.where(~_holds(wishes)) if wishes else last)]
+        kept = query.where(_REGION.id.in_(spared))
+        kept = _by_use(kept.where(~_holds(wishes)) if wishes else kept)
+        yield functools.partial(_first, ctx, [kept])
+
+
+def _used(
+    ctx: context.RequestContext,
+    statements: Sequence[Any],
+    close: Any | None,
+    limit: int,
+) -> list[Any]:
+    """The least recently used, those first that are *close* and as good."""
+    rows = _first(ctx, statements, limit)
+    if close is None or not rows:
+        return rows
+    half = (float(rows[0][0].last_used) + clock.now()) / 2
+    found = _first(ctx, [close.where(_REGION.last_used <= half)], limit)
+    there = {row[0].id for row in found}
+    return [*found, *(row for row in rows if row[0].id not in there)][:limit]

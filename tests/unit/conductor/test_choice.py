@@ -145,25 +145,15 @@ class TestBest(base.BaseTestCase):
         self.assertEqual({1: 1}, best(regions, [own], level=nothing).handles)
 
 
-class TestHints(base.BaseTestCase):
-    """What is better where several would do."""
+class TestLoss(base.BaseTestCase):
+    """What is lost least where several would do."""
 
     def setUp(self):
         super().setUp()
         self.image, self.other = build.image(), build.image('i2')
 
-    def taken(self, regions, *wishes, near=(), spared=(), **how):
-        hints = choice.Hints(near={self.image.uuid: near}, spared=spared)
-        return set(best(regions, wishes, hints=hints, **how).handles)
-
-    def test_host_that_has_the_file_is_better(self):
-        regions = [
-            place(1, 'a', hostname='a'),
-            warm(2, self.other, 'b', hostname='b'),
-        ]
-        self.assertEqual({1}, self.taken(regions, self.image))
-        self.assertEqual({2}, self.taken(regions, self.image, near={'b'}))
-        self.assertEqual({1}, self.taken(regions, near={'b'}))
+    def taken(self, regions, *wishes, **how):
+        return set(best(regions, wishes, **how).handles)
 
     def test_what_holds_nothing_is_better(self):
         regions = [warm(1, self.other), place(2)]
@@ -172,14 +162,10 @@ class TestHints(base.BaseTestCase):
         self.assertEqual({1}, self.taken(regions, self.other))
 
     def test_what_is_spared_is_taken_last(self):
-        regions = [
-            place(1, 'a', hostname='a'),
-            warm(2, self.other, 'b', hostname='b'),
-        ]
-        how = {'near': {'a'}, 'spared': {1}}
-        self.assertEqual({2}, self.taken(regions, self.image, **how))
-        self.assertEqual({2}, self.taken(regions, **how))
-        self.assertEqual({1}, self.taken(regions[:1], self.image, **how))
+        regions = [place(1, 'a'), warm(2, self.other, 'b')]
+        self.assertEqual({2}, self.taken(regions, self.image, spared={1}))
+        self.assertEqual({2}, self.taken(regions, spared={1}))
+        self.assertEqual({1}, self.taken(regions[:1], self.image, spared={1}))
 
     def test_what_is_spared_is_for_whom_it_is_loaded(self):
         regions = [place(1), warm(2, self.image)]
@@ -230,18 +216,12 @@ class TestEveryChoice(base.BaseTestCase):
             found.append(one)
         return found
 
-    def cost(self, region, image, hints):
+    def cost(self, region, image, spared):
         """As the documentation says it."""
         holds = region.bitstream_id
         if image is not None and holds == image.uuid:
-            return 0, 0, 0, 0
-        return (
-            image is not None,
-            region.id in hints.spared,
-            image is not None
-            and region.hostname not in hints.near[image.uuid],
-            holds is not None,
-        )
+            return 0, 0, 0
+        return image is not None, region.id in spared, holds is not None
 
     def possible(self, region, image):
         free = [h for h in region.handles if h.claim_uuid is None]
@@ -254,17 +234,13 @@ class TestEveryChoice(base.BaseTestCase):
             chance = random.Random(seed)
             regions = self.regions(chance)
             image = chance.choice([None, self.images[0]])
-            hints = choice.Hints(
-                near={i.uuid: chance.choice(['', 'a', 'ab'])
-                      for i in self.images},
-                spared={r.id for r in regions if chance.random() < 0.3},
-            )  # fmt: skip
+            spared = {r.id for r in regions if chance.random() < 0.3}
             count = chance.randint(1, 3)
             pick = best(
-                regions, [image] if image else (), count=count, hints=hints
+                regions, [image] if image else (), count=count, spared=spared
             )
             ways = [
-                self.total(group, image, hints)
+                self.total(group, image, spared)
                 for group in self.groups(regions, image, count)
             ]
             if pick is None:
@@ -272,7 +248,7 @@ class TestEveryChoice(base.BaseTestCase):
                 continue
             taken = [r for r in regions if r.id in pick.handles]
             self.assertEqual(count, sum(pick.handles.values()))
-            self.assertEqual(min(ways), self.total(taken, image, hints), seed)
+            self.assertEqual(min(ways), self.total(taken, image, spared), seed)
 
     def groups(self, regions, image, count):
         """All sets of deployables of one provider that are enough, and
@@ -285,11 +261,13 @@ class TestEveryChoice(base.BaseTestCase):
                 if enough and len({region.rp_uuid for region in group}) == 1:
                     yield list(group)
 
-    def total(self, group, image, hints):
+    def total(self, group, image, spared):
         return tuple(
             map(
                 sum,
-                zip(*(self.cost(r, image, hints) for r in group), strict=True),
+                zip(
+                    *(self.cost(r, image, spared) for r in group), strict=True
+                ),
             )
         )
 

@@ -4,7 +4,6 @@ from oslotest import base
 
 from cyborg_fpga import errors
 from cyborg_fpga import model
-from cyborg_fpga.conductor import choice
 from cyborg_fpga.conductor import placing
 from tests.unit.conductor import test_choice as build
 from tests.unit.conductor import test_providers
@@ -19,7 +18,7 @@ THIS = placing.Need(what='with image crypto2', wishes=(OTHER,))
 THAT = placing.Need(what='with image crypto1', wishes=(CRYPTO,))
 
 
-def place(regions, *needs, hints=choice.NO_HINTS):
+def place(regions, *needs, spared=()):
     return placing.place(
         [
             placing.Want(arq_uuid=str(turn), rp_uuid='pool', need=need)
@@ -27,7 +26,7 @@ def place(regions, *needs, hints=choice.NO_HINTS):
         ],
         regions,
         model.WipeLevel.NONE,
-        hints,
+        spared,
     )
 
 
@@ -76,8 +75,8 @@ class TestPool(base.BaseTestCase):
         plan = place(
             regions,
             THIS,
-            hints=choice.Hints(spared={1}),
+            spared={1},
         )
         self.assertEqual({2}, plan.cold)
-        plan = place(regions[:1], THIS, hints=choice.Hints(spared={1}))
+        plan = place(regions[:1], THIS, spared={1})
         self.assertEqual({1}, plan.cold)

@@ -67,10 +67,25 @@ class TestOrder(OffersTest):
             self.wished(near=[_FAR_TOO]),
         )
 
-    def test_of_a_host_that_has_it_what_holds_nothing_comes_first(self):
-        self.load(self.third)
+    def test_of_what_holds_something_too_whose_host_has_the_file(self):
+        self.load(self.first, self.second, self.third, self.last)
         self.assertEqual(
-            self.uuids(self.last, self.third, self.first, self.second),
+            self.uuids(self.third, self.last, self.first, self.second),
+            self.wished(near=[base.HOST]),
+        )
+
+    def test_what_was_used_lately_is_not_overwritten_for_the_file(self):
+        self.load(self.first, self.second, self.third, self.last)
+        self.write(self.last, last_used=9e9)
+        self.assertEqual(
+            self.uuids(self.third, self.first, self.second, self.last),
+            self.wished(near=[base.HOST]),
+        )
+
+    def test_what_holds_nothing_is_better_than_to_have_the_file(self):
+        self.load(self.third, self.last)
+        self.assertEqual(
+            self.uuids(self.first, self.second, self.third, self.last),
             self.wished(near=[base.HOST]),
         )
 

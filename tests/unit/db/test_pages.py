@@ -187,9 +187,7 @@ class TestDeployables(base.DatabaseTest):
     def _claimable(self, **filters):
         wanted = {'hostname': None, 'resource_class': None, **filters}
         wanted['limit'] = 99
-        return [
-            found.name for found in offers.claimable(self.ctx, **wanted)
-        ]
+        return [found.name for found in offers.claimable(self.ctx, **wanted)]
 
     def test_claimable_are_the_idle_healthy_and_free(self):
         self.store(base.card(), base.card(base.OTHER_CARD))
