@@ -104,7 +104,8 @@ class AgentKillTest(base.StackTest):
             [
                 wipe
                 for wipe in self.stack.operations(kind='wipe')
-                if wipe['wipe_level'] == 'clear' and wipe['uuid'] not in known
+                if wipe['uuid'] not in known
+                and (wipe['wipe_level'] == 'clear' or wipe['image_uuid'])
             ]
         )
 
