@@ -21,7 +21,11 @@ def copy(process: int | str, address: int, length: int) -> bytes:
 
 
 def _exactly(fd: int, address: int, length: int) -> bytes:
-    data = bytearray()
+    part = os.pread(fd, length, address)
+    if len(part) == length:
+        # Images are large: most often they are there in one piece.
+        return part
+    data = bytearray(part)
     while len(data) < length:
         part = os.pread(fd, length - len(data), address + len(data))
         if not part:
