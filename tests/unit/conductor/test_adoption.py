@@ -340,6 +340,19 @@ class TestEnd(AdoptionTest):
         self.look()
         self.assertEqual(State.RELEASING, self.state(claim))
 
+    def test_what_a_migration_took_over_can_be_claimed_when_it_fails(self):
+        claim = self.adopt()
+        migration = self.holds(2)
+        self.rooms.instance(self.instance, 'alice', elsewhere={PF: 2})
+        self.look()
+        self.assertEqual(State.RELEASING, self.state(claim))
+        self.wipe_all()
+        self.rooms.release(migration)
+        self.holds(2, self.instance)
+        again = self.adopt()
+        self.look()
+        self.assertEqual(State.READY, self.state(again))
+
     def test_it_lives_while_placement_gives_no_answer(self):
         claim = self.adopt()
         self.rooms.release(self.instance)
