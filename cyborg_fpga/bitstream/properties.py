@@ -176,7 +176,8 @@ class Said:
 
 def meaning(word: str, keys: Iterable[str]) -> list[str]:
     """Those of an image's property names that mean *word*."""
-    return [key for key in keys if _common(key) in NAMES[word]]
+    names = NAMES.get(word, (word,))
+    return [key for key in keys if _common(key) in names]
 
 
 def _common(key: str) -> str:

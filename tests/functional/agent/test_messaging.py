@@ -1,5 +1,6 @@
 """Whole agents over in-process messaging, several in one process."""
 
+import os
 import pathlib
 import tempfile
 import uuid
@@ -204,7 +205,9 @@ class AgentTest(base.BaseTestCase):
         cards = fakes.Cards()
         self.agent('host1', cards, blank_bitstreams={'a' * 32: str(blank)})
         kept = cards.blank_images['a' * 32]
-        self.assertEqual(self.path / 'host1' / 'cache', kept.parent)
+        self.assertEqual(f'/proc/{os.getpid()}/fd', str(kept.parent))
+        # Nobody alters it from now on.
+        blank.write_bytes(b'other')
         self.assertEqual(b'blank', kept.read_bytes())
 
     def test_missing_blank_image_keeps_the_agent_from_starting(self):

@@ -2,18 +2,23 @@
 
 import contextlib
 import io
+import pathlib
 import uuid
 from unittest import mock
 from urllib import parse
 
+import fixtures
 import oslo_messaging as messaging
 import webob
+from castellan import options
 from glanceclient import exc as glance_exc
 
 from cyborg_fpga.bitstream import gbs
+from cyborg_fpga.clients import certificate_files
 from cyborg_fpga.rpc import conductor
 from cyborg_fpga.simulator import samples
 from tests.fixtures import inprocess
+from tests.fixtures import signing
 from tests.functional.service import base
 
 ALICE, ADAM, MALLORY = inprocess.ALICE, inprocess.ADAM, inprocess.MALLORY
@@ -481,7 +486,46 @@ class Selection(UploadTest):
         self.refused(400, answer)
 
 
+class Trust(UploadTest):
+    def setUp(self):
+        super().setUp()
+        self.keys = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        conf, group = self.service.conf, certificate_files.GROUP
+        options.set_defaults(conf, backend='certificate_files')
+        conf.register_opts(certificate_files.OPTS, group=group)
+        conf.set_override('path', str(self.keys), group)
+        self.addCleanup(conf.clear_override, 'path', group)
+
+    def sign(self, content):
+        """Say that the image is signed, as the signer of *content* does."""
+        made = self.sent()
+        answer = self.service.call(
+            'PATCH',
+            f'/bitstreams/{made["uuid"]}',
+            signing.Signer(self.keys).properties(content),
+            token=ALICE,
+        )
+        self.assertEqual(200, answer.status_int, answer.text)
+        return made['uuid']
+
+    def test_a_signed_one_is_loaded(self):
+        image = self.sign(self.data)
+        claim = self.service.claim(image_uuid=image)
+        self.assertEqual(
+            self.function, self.service.function(claim['addresses'][0])
+        )
+
+    def test_one_with_the_signature_of_another_is_not_loaded(self):
+        image = self.sign(self.data[:-1])
+        loads = self.service.loads()
+        answer = self.service.ask(image_uuid=image)
+        claim = self.service.settled(answer.json['uuid'], 'failed')
+        self.assertEqual('image_untrusted', claim['fault']['code'])
+        self.assertIn('does not match', claim['fault']['message'])
+        self.assertEqual(loads, self.service.loads())
+
+
 class TestBitstreams(
-    Create, Change, Delete, Verify, Selection, base.ServiceTest
+    Create, Change, Delete, Verify, Selection, Trust, base.ServiceTest
 ):
     """All of them with one service, which takes seconds to start."""

@@ -332,7 +332,7 @@ class TestRelease(base.ServiceTest):
         claim, address = self.hold()
         path = f'/claims/{claim["uuid"]}/program'
         loads = self.service.loads(address)
-        with self.stuck(cache.Cache, '_stream'):
+        with self.stuck(cache.Cache, '_receive'):
             answer = self.service.call(
                 'POST', path, {'image_uuid': image}, token=inprocess.ALICE
             )

@@ -338,7 +338,7 @@ class TestFiles(RefusalTest):
         # The one thing that a test cannot fill everywhere.
         full = OSError(errno.ENOSPC, 'No space left on device')
         with mock.patch.object(
-            cache.Cache, '_stream', autospec=True, side_effect=full
+            cache.Cache, '_receive', autospec=True, side_effect=full
         ):
             self.assertIn('No space', self.fails('no_space', image))
 

@@ -2,6 +2,7 @@ import base64
 
 from oslotest import base
 
+from cyborg_fpga.bitstream import properties
 from cyborg_fpga.bitstream import signature
 
 MINE = '7b2f0c7e-5a7c-4e3b-8a7e-0d2f5a1c9e01'
@@ -99,3 +100,8 @@ class TestSaid(base.BaseTestCase):
     def test_only_what_is_about_the_signature_is_kept(self):
         self.assertEqual(SIGNED, signature.said({**SIGNED, 'type': 'crypto'}))
         self.assertEqual({}, signature.said({'type': 'crypto'}))
+
+    def test_its_properties_have_no_other_names(self):
+        for name in signature.PROPERTIES:
+            keys = [*signature.PROPERTIES, 'type', 'signature']
+            self.assertEqual([name], properties.meaning(name, keys))
