@@ -228,6 +228,11 @@ class Bitstream:
     )
 
     @property
+    def made_for(self) -> tuple[str | None, str | None, str | None]:
+        """What decides which regions it fits."""
+        return self.region_id, self.vendor, self.family
+
+    @property
     def content(self) -> str | None:
         """What hosts that hold its bytes call them; None: it has no hash."""
         if not self.hash_algo or not self.hash_value:

@@ -190,7 +190,7 @@ class Booking:
             except (errors.NotFound, errors.BitstreamUnusable) as exc:
                 LOG.info('Not for project %s: %s', ctx.project_id, exc.message)
                 found = None
-            if found is None or found.region_id != image.region_id:
+            if found is None or found.made_for != image.made_for:
                 ways.drop(image)
                 return False
             ways.checked.add(image.uuid)

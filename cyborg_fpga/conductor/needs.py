@@ -86,7 +86,7 @@ class Needs:
             except (errors.NotFound, errors.BitstreamUnusable) as exc:
                 LOG.info('Not for %s: %s', self._project_id, exc.message)
                 found = None
-            if found is None or found.region_id != image.region_id:
+            if found is None or found.made_for != image.made_for:
                 self._drop(image)
                 return False
             self._checked.add(image.uuid)

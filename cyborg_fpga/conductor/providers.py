@@ -120,8 +120,7 @@ def types_by_region(
     for bitstream in public:
         traits = _type_traits(bitstream.type, allowed_types)
         function = bitstream.function_id or ''
-        made_for = (bitstream.region_id, bitstream.vendor, bitstream.family)
-        where = ' '.join(word or '' for word in made_for)
+        where = ' '.join(word or '' for word in bitstream.made_for)
         found[f'{_TYPES} {where}'] |= traits
         found[f'{_LOADED} {bitstream.uuid} {function} {where}'] |= traits
         if function:

@@ -251,6 +251,19 @@ class TestRefusal(ArqTest):
         self.images.images.clear()
         self.refused(errors.NoCapacity, uuids)
 
+    def test_image_that_is_for_other_cards_meanwhile(self):
+        image = self.image()
+        self.manager._catalogue.lookup(self.ctx, image)
+        uuids = self.request(self.group(type='crypto'))
+        self.images.add(
+            image,
+            properties={
+                **self.images.images[image].properties,
+                'board': 'U50',
+            },
+        )
+        self.refused(errors.NoCapacity, uuids)
+
     def test_image_for_another_region(self):
         image = self.image(region='b' * 32)
         uuids = self.request(self.group(bitstream_id=image))

@@ -46,6 +46,13 @@ class TestRefusal(base.ConductorTest):
         sentence = self.refused(errors.HostUnavailable, hostname=db.HOST)
         self.assertIn('disabled', sentence)
 
+    def test_image_that_is_for_other_cards_meanwhile(self):
+        image = self.image()
+        self.manager._catalogue.lookup(self.ctx, image)
+        said = {**self.images.images[image].properties, 'board': 'U50'}
+        self.images.add(image, properties=said)
+        self.refused(errors.NoCapacity, type='crypto')
+
     def test_placement_has_the_last_word(self):
         self.rooms.refuses['allocate'] = errors.NoCapacity(reason='used up')
         sentence = self.refused(errors.NoCapacity)
