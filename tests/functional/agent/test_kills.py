@@ -22,9 +22,11 @@ from oslotest import base
 
 from cyborg_fpga import killpoints
 from cyborg_fpga import model
+from cyborg_fpga.agent import cache
 from cyborg_fpga.agent import journal
 from cyborg_fpga.simulator import client
 from cyborg_fpga.simulator import samples
+from tests.functional.agent import downloading
 
 CARD = '0000:3b:00.0'
 REGION = '69528db6eb31577a8c3668f9faa081f6'
@@ -365,3 +367,59 @@ class WipeKillTest(KillTest):
 
     def test_clear_killed_after_it_was_told(self):
         self.killed_at('delivered', model.WipeLevel.CLEAR)
+
+
+class DownloadTest(base.BaseTestCase):
+    """SIGKILL amid a download."""
+
+    size = 5 * 2**20
+    come = 3 * 2**20
+
+    def setUp(self):
+        super().setUp()
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.path = pathlib.Path(directory.name)
+        self.content = os.urandom(self.size)
+        (self.path / 'image').write_bytes(self.content)
+        self.starts = []
+        self.killed()
+
+    def killed(self):
+        child = subprocess.Popen(
+            [
+                *(sys.executable, '-m', 'tests.functional.agent.downloading'),
+                *(str(self.path / 'cache'), str(self.path / 'image')),
+                str(self.come),
+            ],
+            stdout=subprocess.PIPE,
+        )
+        self.addCleanup(child.stdout.close)
+        self.addCleanup(child.wait)
+        self.addCleanup(child.kill)
+        self.assertEqual(b'there\n', child.stdout.readline())
+        child.kill()
+        child.wait()
+
+    def download(self, ident, start=0):
+        self.starts.append(start)
+        yield self.content[start:]
+
+    def fetched(self):
+        opened = cache.Cache(self.path / 'cache', 2**30, self.download)
+        opened.open()
+        wanted = downloading.operation(self.content)
+        with opened.fetch(wanted, lambda done, total: None) as path:
+            return path.read_bytes()
+
+    def test_the_next_agent_goes_on(self):
+        self.assertEqual(self.content, self.fetched())
+        self.assertEqual([self.come], self.starts)
+
+    def test_what_was_spoilt_meanwhile_is_not_served(self):
+        (part,) = (self.path / 'cache').iterdir()
+        spoilt = bytearray(part.read_bytes())
+        spoilt[len(spoilt) // 2] ^= 1
+        part.write_bytes(spoilt)
+        self.assertEqual(self.content, self.fetched())
+        self.assertEqual([self.come, 0], self.starts)
