@@ -198,8 +198,8 @@ class WipeLevel(enum.StrEnum):
     """How much of the last user is removed.
 
     ``reset``: all state of the user's logic and its memories; the function
-    is loaded afterwards as before. ``clear``: the function too. ``blank``: a configured image
-    is loaded. ``none``: nothing is done.
+    is loaded afterwards as before. ``clear``: the function too. ``blank``: a
+    configured image is loaded. ``none``: nothing is done.
     """
 
     RESET = 'reset'

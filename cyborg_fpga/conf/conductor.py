@@ -120,9 +120,9 @@ trusted project.
         default={},
         help="""
 Hosts whose deployables are wiped at this level or a stronger one, whatever
-*wipe_public* and *wipe_private* say: ``host1.example.com:clear,*:reset``, where
-``*`` is any other host. From weak to strong: ``none``, ``reset``, ``clear``,
-``blank``. Names as ``openstack fpga host list`` shows them.
+*wipe_public* and *wipe_private* say: ``host1.example.com:clear,*:reset``,
+where ``*`` is any other host. From weak to strong: ``none``, ``reset``,
+``clear``, ``blank``. Names as ``openstack fpga host list`` shows them.
 """,
     ),
     cfg.BoolOpt(

@@ -19,7 +19,6 @@ from cyborg_fpga.db import deployables
 from cyborg_fpga.policies import claims as claim_policies
 from cyborg_fpga.policies import deployables as policies
 
-
 #: Filters by what a project may have loaded for itself.
 _SECRETS = frozenset({'function_id', 'bitstream_id'})
 
