@@ -24,7 +24,7 @@ class IdleTest(base.StackTest):
     backend = 'mariadb'
     # Only reports are to be seen: everything else looks rarely.
     settings = {
-        'agent': {'report_interval': _INTERVAL, 'prefetch': 0},
+        'agent': {'report_interval': _INTERVAL},
         'conductor': {'reconcile_interval': 20, 'host_down_after': 60},
         'bitstream': {'sync_interval': 60},
     }
