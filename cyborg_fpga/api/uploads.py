@@ -23,6 +23,7 @@ from cyborg_fpga.bitstream import formats
 from cyborg_fpga.bitstream import header
 from cyborg_fpga.bitstream import passing
 from cyborg_fpga.bitstream import properties
+from cyborg_fpga.bitstream import signature
 from cyborg_fpga.bitstream import source
 from cyborg_fpga.clients import glance
 from cyborg_fpga.clients import glance_upload
@@ -52,6 +53,9 @@ class Uploads:
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         self._glance = glance.Glance(conf)
         self._writer = glance_upload.Writer(conf)
+        self._rules = signature.Rules.read(
+            conf.bitstream.signature, conf.bitstream.allowed_certificates
+        )
 
     def store(
         self,
@@ -139,6 +143,9 @@ class Uploads:
                 raise source.bad(f'its status is {image.status}')
             found = self._read_all(image)
             _compare(image.properties, found)
+            fault = self._rules.fault(signature.said(image.properties))
+            if fault:
+                raise source.bad(fault)
         except errors.BadBitstream as exc:
             reason = str(exc.kwargs['reason'])
         else:

@@ -399,6 +399,13 @@ class Verify(UploadTest):
         )
         self.assertIn('in the file it is', self.verify(made)['reason'])
 
+    def test_a_part_of_a_signature_is_noticed(self):
+        made = self.sent()
+        self.service.cloud.glance().images.update(
+            made['uuid'], img_signature='c2lnbmF0dXJl'
+        )
+        self.assertIn('is not complete', self.verify(made)['reason'])
+
 
 class Selection(UploadTest):
     def made(self, **said):
