@@ -22,6 +22,7 @@ from cyborg_fpga.agent import executor
 from cyborg_fpga.agent import journal
 from cyborg_fpga.drivers import intel_dfl
 from cyborg_fpga.drivers import xilinx_xrt
+from cyborg_fpga.simulator import accessor
 from cyborg_fpga.simulator import samples
 from tests.fixtures import simulated_host
 from tests.unit.agent import fakes
@@ -61,6 +62,13 @@ class Conductor(fakes.Conductor):
         with self.told:
             self.told.wait_for(lambda: ident in self.outcomes, 60)
             return self.outcomes[ident][0]
+
+
+class Host(accessor.SimulatedSysfs):
+    """Nobody else has its cards: all of /proc need not be asked for that."""
+
+    def opened_by(self, nodes):
+        return []
 
 
 class Card:
@@ -136,7 +144,7 @@ class TestSwitches(base.BaseTestCase):
         )
         self.images, self.conductor = fakes.Images(), Conductor()
         drivers = [
-            kind(self.host.fs)
+            kind(Host(self.host.directory))
             for kind in (
                 intel_dfl.IntelDFLDriver,
                 xilinx_xrt.XilinxXRTDriver,
