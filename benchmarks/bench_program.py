@@ -42,12 +42,12 @@ REACHES = {
 
 _MB = 1000000
 _SIZE = 100 * _MB
-_ROUNDS = 5
+_ROUNDS = 4
 _HOSTS = 8
 _ROUNDS_OF_MANY = 2
 #: What an agent may map besides what it has when it is idle: the image twice,
-#: for the simulated card gets a copy of it, and stacks of threads.
-_ROOM = 4 * _SIZE
+#: for the simulated card gets a copy of it, and what threads set aside.
+_ROOM = 6 * _SIZE
 _SECONDS = 120
 _CARD = """
 cards:
