@@ -85,6 +85,7 @@ class AttachHandle:
     :ivar present: The last report had it.
     :ivar project_id: Whose claim has it.
     :ivar covered: False: it is held, but by no allocation in Placement.
+    :ivar leaving: The claim that holds it is being released.
     """
 
     uuid: str
@@ -94,6 +95,7 @@ class AttachHandle:
     present: bool = True
     project_id: str | None = None
     covered: bool = True
+    leaving: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -287,7 +287,7 @@ class Claims:
         dirty = [
             region
             for region in deployables.of_claim(ctx, uuid)
-            if region.wipe_pending and not _beyond_reach(region)
+            if inventory.to_be_wiped(region)
         ]
         self.wipe(ctx, dirty, claim_uuid=uuid)
         if waiting or dirty:
@@ -358,8 +358,3 @@ class Claims:
                 self._busy[uuid] -= 1
                 if not self._busy[uuid]:
                     del self._busy[uuid]
-
-
-def _beyond_reach(region: nouns.Deployable) -> bool:
-    """It cannot be wiped now, and is reserved whatever becomes of it."""
-    return region.health in (model.Health.QUARANTINED, model.Health.LOST)

@@ -278,16 +278,32 @@ def _uncovered(
 ) -> dict[str, int]:
     """Held handles that no allocation covers, by deployable.
 
-    And what *leaving* holds of deployables that must not be offered yet.
+    And those of deployables that must not be offered yet, whose claim ends
+    before they are: at any moment, so all who tell Placement must say it.
+    Those whose claim waits for their wipe still have its allocation, which
+    goes before that only with *leaving*.
     """
     found = {}
     for region in regions:
-        kept = leaving is not None and not providers.claimable(host, region)
+        kept = not providers.claimable(host, region)
+        done = kept and not to_be_wiped(region)
         found[region.uuid] = sum(
-            not h.covered or (kept and h.claim_uuid == leaving and h.present)
+            not h.covered
+            or (done and h.leaving and h.present)
+            or (kept and h.claim_uuid == leaving and h.present)
             for h in region.handles
+            if h.claim_uuid
         )
     return found
+
+
+def to_be_wiped(region: nouns.Deployable) -> bool:
+    """A claim of it waits for that.
+
+    Not where it cannot be done now: that is reserved, whatever becomes of it.
+    """
+    beyond_reach = (model.Health.QUARANTINED, model.Health.LOST)
+    return region.wipe_pending and region.health not in beyond_reach
 
 
 def free_handles(region: nouns.Deployable) -> list[nouns.AttachHandle]:

@@ -34,6 +34,7 @@ _HANDLE = (
     models.Claim.uuid,
     models.Claim.project_id,
     models.Claim.allocation,
+    models.Claim.state,
 )
 _HANDLES = (
     sa.select(*_HANDLE)
@@ -274,7 +275,17 @@ def _by_region(
 ) -> collections.defaultdict[int, list[nouns.AttachHandle]]:
     """Handles by the row id of their deployable; *found* is of _HANDLE."""
     handles = collections.defaultdict(list)
-    for region_id, uuid, address, kind, present, claim, project, how in found:
+    for (
+        region_id,
+        uuid,
+        address,
+        kind,
+        present,
+        claim,
+        project,
+        how,
+        state,
+    ) in found:
         handles[region_id].append(
             nouns.AttachHandle(
                 uuid=uuid,
@@ -284,6 +295,7 @@ def _by_region(
                 present=present,
                 project_id=project,
                 covered=how != adoptions.GONE,
+                leaving=state == model.ClaimState.RELEASING.value,
             )
         )
     return handles

@@ -85,8 +85,9 @@ class TestClaim(base.ServiceTest):
         self.assertEqual(201, answer.status_int, answer.text)
         self.assertEqual('ready', answer.json['state'])
         self.assertEqual([], answer.json['operation_uuids'])
-        self.service.released(answer.json['uuid'])
+        # A wipe may load what it holds again.
         self.assertEqual(loads, self.loads())
+        self.service.released(answer.json['uuid'])
 
     def test_many_at_once_get_all_there_is_and_no_more(self):
         with concurrent.futures.ThreadPoolExecutor(8) as pool:

@@ -202,8 +202,7 @@ class TestAgentAway(base.ServiceTest):
         self.assertIn(self.service.hostname, ended['detail'])
         self.assertEqual('unknown', self.state(answer))
         # It holds what nobody can look at until the agent is back.
-        claim = self.service.get(f'/claims/{answer.json["uuid"]}')
-        self.assertEqual('releasing', claim['state'])
+        claim = self.service.settled(answer.json['uuid'], 'releasing')
         self.service.start_agent()
         claim = self.service.settled(claim['uuid'], 'failed')
         self.assertEqual('agent_lost', claim['fault']['code'])

@@ -261,6 +261,22 @@ class TestRelease(base.ConductorTest):
         # forgotten the claim.
         self.assertEqual([(2, 1)], seen)
 
+    def test_card_that_failed_its_wipe_is_not_offered_by_anybody(self):
+        claim = self.programmed(image_uuid=self.image())
+        self.ask('release', uuid=claim, force=False)
+        seen = []
+
+        def meanwhile():
+            # As at a report of its host, or by another conductor.
+            self.tell_placement()
+            seen.append((self.rooms.reserved, self.held()))
+
+        self.rooms.before['deallocate'] = meanwhile
+        self.end(self.wipe(), cause=model.Cause.DEVICE_ERROR)
+        self.assertEqual([(1, 1)], seen)
+        self.tell_placement()
+        self.assertEqual((1, 0), (self.rooms.reserved, self.held()))
+
     def test_force_does_not_wait_for_placement_to_be_told(self):
         claim = self.programmed(image_uuid=self.image())
         self.rooms.refuses['sync_tree'] = standins.AWAY
