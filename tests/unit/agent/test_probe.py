@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import json
+import os
 from unittest import mock
 
 from oslotest import base
@@ -131,13 +132,15 @@ class TestReadOnly(base.BaseTestCase):
 
     def test_a_driver_cannot_wipe_through_it(self):
         driver = intel_dfl.IntelDFLDriver(self.fs)
-        self.assertRaises(
+        driver.blank_images = self.host.blank_images()
+        refused = self.assertRaises(
             errors.DeviceFailed,
             driver.wipe,
             model.PciAddress.parse(CARD),
             f'{CARD}/port0',
-            model.WipeLevel.RESET,
+            model.WipeLevel.CLEAR,
         )
+        self.assertIn(os.strerror(errno.EROFS), str(refused))
 
     def test_whatever_an_accessor_can_do_is_known_here(self):
         # A new way to the hardware is to be closed here too.
