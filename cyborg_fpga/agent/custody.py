@@ -42,7 +42,7 @@ class Copy:
     """
 
     def __init__(self, directory: pathlib.Path) -> None:
-        self._file = tempfile.TemporaryFile(  # noqa: SIM115
+        self._file = tempfile.TemporaryFile(  # noqa: SIM115 (as long as we live)
             dir=directory, buffering=0
         )
         self._reading: int | None = None
@@ -99,14 +99,19 @@ class _Intake:
         self._begin = begin
         # At once: what cannot be right need not be downloaded.
         self._verifier = begin()
+        self._fresh = True
         self.whole = False
 
     def restart(self) -> None:
         self.whole = False
-        self.copy.restart()
-        self._verifier = self._begin()
+        if not self._fresh:
+            self.copy.restart()
+            # Asks the key manager again.
+            self._verifier = self._begin()
+            self._fresh = True
 
     def add(self, piece: bytes) -> None:
+        self._fresh = False
         self.copy.add(piece)
         if self._verifier is not None:
             self._verifier.update(piece)

@@ -78,7 +78,7 @@ class Keeper:
 
     def _serve(self) -> None:
         # Hosts that start together do not all ask at once.
-        due = time.monotonic() + self._interval * random.uniform(0.1, 1)  # noqa: S311
+        due = time.monotonic() + self._interval * random.uniform(0.1, 1)  # noqa: S311 (no secret)
         while not self._stopping.is_set():
             self._woken.wait(max(0.0, due - time.monotonic()))
             self._woken.clear()

@@ -231,18 +231,6 @@ class Shelf:
         return self.path / f'{name}.{kind}'
 
 
-def _sync(path: pathlib.Path) -> None:
-    """Have the disk store what a file holds.
-
-    :raises OSError: It could not.
-    """
-    opened = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
-
-
 def _name(path: pathlib.Path) -> str:
     return path.name.removesuffix(_PART)
 

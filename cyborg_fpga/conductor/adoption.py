@@ -116,9 +116,7 @@ class Holdings:
 
     def renew(self, image: nouns.Bitstream) -> None:
         """See ``search.Search.renew``."""
-        self._wishes = [
-            image if wish.uuid == image.uuid else wish for wish in self._wishes
-        ]
+        self._wishes = choice.renewed(self._wishes, image)
 
     def refusal(self) -> errors.FPGAError:
         """Why there is nothing left."""

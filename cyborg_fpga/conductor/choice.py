@@ -55,6 +55,13 @@ def fits(
     )
 
 
+def renewed(
+    wishes: Sequence[nouns.Bitstream], image: nouns.Bitstream
+) -> list[nouns.Bitstream]:
+    """*wishes*, with *image* for what was known of it before."""
+    return [image if wish.uuid == image.uuid else wish for wish in wishes]
+
+
 def wipeable(
     region: nouns.Deployable,
     bitstream: nouns.Bitstream,

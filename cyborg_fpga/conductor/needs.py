@@ -12,6 +12,7 @@ from cyborg_fpga import errors
 from cyborg_fpga import nouns
 from cyborg_fpga import profiles
 from cyborg_fpga.conductor import catalogue
+from cyborg_fpga.conductor import choice
 from cyborg_fpga.conductor import placing
 from cyborg_fpga.conductor import selection
 from cyborg_fpga.db import bitstreams
@@ -98,10 +99,7 @@ class Needs:
     def _renew(self, image: nouns.Bitstream) -> None:
         """What is loaded is what *image* is now."""
         for key, need in self._needs.items():
-            wishes = tuple(
-                image if wish.uuid == image.uuid else wish
-                for wish in need.wishes
-            )
+            wishes = tuple(choice.renewed(need.wishes, image))
             self._needs[key] = dataclasses.replace(need, wishes=wishes)
 
     def _drop(self, image: nouns.Bitstream) -> None:

@@ -60,7 +60,7 @@ class Popular:
         with self._lock:
             if time.monotonic() > self._until:
                 often = popularity.most_loaded(ctx, _WINDOW_SECONDS, _MOST)
-                known = {b.uuid: b for b in bitstreams.public(ctx)}
+                known = {b.uuid: b for b in bitstreams.public(ctx, often)}
                 self._known = [known[u] for u in often if u in known]
                 self._until = time.monotonic() + _KEPT_SECONDS
             return self._known

@@ -158,9 +158,7 @@ class Search:
 
     def renew(self, image: nouns.Bitstream) -> None:
         """*image* is what is known of it now."""
-        self._wishes = [
-            image if wish.uuid == image.uuid else wish for wish in self._wishes
-        ]
+        self._wishes = choice.renewed(self._wishes, image)
 
     def refusal(self) -> errors.FPGAError:
         """Why there is nothing left."""

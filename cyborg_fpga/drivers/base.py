@@ -5,6 +5,7 @@ import pathlib
 import types
 from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import Any
 from typing import ClassVar
 
 from cyborg_fpga import errors
@@ -225,3 +226,21 @@ class Driver(abc.ABC):
             function.id('device'),
             function.subsystem(),
         )
+
+    def _card(
+        self, first: pci_function.Function, family: families.Family
+    ) -> dict[str, Any]:
+        """Members of a card's report: what its first function says.
+
+        :raises OSError: It has gone.
+        """
+        return {
+            'driver': self.name,
+            'pci_address': first.address,
+            'vendor': family.vendor,
+            'family': family.name,
+            'vendor_id': first.id('vendor'),
+            'product_id': first.id('device'),
+            'model': family.model,
+            'numa_node': first.numa_node(),
+        }

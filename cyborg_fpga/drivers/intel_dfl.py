@@ -242,15 +242,8 @@ class IntelDFLDriver(base.Driver):
         self, function: pci_function.Function, family: families.Family
     ) -> model.DeviceReport:
         return model.DeviceReport(
-            driver=self.name,
-            pci_address=function.address,
-            vendor=family.vendor,
-            family=family.name,
-            vendor_id=function.id('vendor'),
-            product_id=function.id('device'),
-            model=family.model,
+            **self._card(function, family),
             serial=function.serial(),
-            numa_node=function.numa_node(),
             attributes=pci_function.physical_functions(
                 self._fs, function.address
             ),

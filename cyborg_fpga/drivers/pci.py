@@ -167,15 +167,8 @@ class PciDriver(base.Driver):
                 for handle, kind in handles
             ]
         return model.DeviceReport(
-            driver=self.name,
-            pci_address=first.address,
-            vendor=family.vendor,
-            family=family.name,
-            vendor_id=first.id('vendor'),
-            product_id=first.id('device'),
-            model=family.model,
+            **self._card(first, family),
             serial=first.serial(),
-            numa_node=first.numa_node(),
             health=model.Health.SUSPECT if leaving else model.Health.OK,
             health_reason=pci_function.REMOVAL if leaving else '',
             attributes={

@@ -180,15 +180,8 @@ class XilinxXRTDriver(base.Driver):
             return None
         family, first = cards[0].family, cards[0].first
         return model.DeviceReport(
-            driver=self.name,
-            pci_address=first.address,
-            vendor=family.vendor,
-            family=family.name,
-            vendor_id=first.id('vendor'),
-            product_id=first.id('device'),
-            model=family.model,
+            **self._card(first, family),
             serial=cards[0].serial,
-            numa_node=first.numa_node(),
             **xrt_card.health(cards),
             attributes=xrt_card.attributes(self._fs, cards),
             deployables=deployables,

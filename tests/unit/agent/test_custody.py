@@ -13,6 +13,7 @@ from oslotest import base
 from cyborg_fpga import errors
 from cyborg_fpga import model
 from cyborg_fpga.agent import custody
+from cyborg_fpga.clients import certificate_files
 from tests.fixtures import handing
 from tests.fixtures import signing
 from tests.unit.agent import fakes
@@ -133,6 +134,16 @@ class TestSignature(CustodyTest):
         for _ in range(2):
             self.assertEqual(CONTENT, self.fetched(operation))
         self.assertEqual(1, len(self.images.downloads))
+
+    def test_a_load_asks_the_key_manager_once(self):
+        operation = self.signed()
+        files = certificate_files.CertificateFiles
+        with mock.patch.object(
+            files, 'get', autospec=True, side_effect=files.get
+        ) as asked:
+            for loads in (1, 2):
+                self.fetched(operation)
+                self.assertEqual(loads, asked.call_count)
 
     def test_the_signature_of_other_bytes_is_refused(self):
         operation = self.signed(content=b'other')
