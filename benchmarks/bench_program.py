@@ -107,9 +107,8 @@ def _many(service):
     """All hosts at once, and as many scripts at once."""
     took = {'ours': [], 'bare': []}
     with contextlib.ExitStack() as held:
-        cards = [_Card(service, service.hostname)]
-        for number in range(1, _HOSTS):
-            cards.append(_Card(service, _host(service, held, number)))
+        hosts = [_host(service, held, number) for number in range(_HOSTS)]
+        cards = [_Card(service, host) for host in hosts]
         scripts = [held.enter_context(_Bare()) for _ in cards]
         for _ in range(_ROUNDS_OF_MANY):
             # Of its own for each host: they share nothing.
