@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import sqlalchemy as sa
 from oslo_context import context
 from oslo_db.sqlalchemy import enginefacade
 from sqlalchemy import orm
@@ -13,8 +14,10 @@ class RequestContext(context.RequestContext):
 
     FROM_DICT_EXTRA_KEYS: list[str] = ['service_roles']
 
-    # Supplied by enginefacade inside a reader/writer function.
+    # Supplied by enginefacade: the session inside a reader/writer function,
+    # the connection inside one that reads columns.
     session: orm.Session
+    connection: sa.Connection
 
     def to_dict(self) -> dict[str, Any]:
         return {**super().to_dict(), 'service_roles': self.service_roles}

@@ -39,5 +39,25 @@ def make_app(conf: cfg.ConfigOpts, transport: messaging.Transport) -> Any:
     app = octets.Lift(app, whole, conf.api.max_upload_bytes)
     app = faults.Barrier(app)
     app = request_id.RequestId(app, conf)
-    app = http_proxy_to_wsgi.HTTPProxyToWSGI(app, conf)
-    return cors.CORS(app, conf)
+    return _cors(_proxied(app, conf), conf)
+
+
+# Each middleware of oslo's costs as much as a request of the database's: they
+# are passed by where they would do nothing.
+
+
+def _proxied(app: Any, conf: cfg.ConfigOpts) -> Any:
+    proxied = http_proxy_to_wsgi.HTTPProxyToWSGI(app, conf)
+    on = conf.oslo_middleware.enable_proxy_headers_parsing
+    return proxied if on else app
+
+
+def _cors(app: Any, conf: cfg.ConfigOpts) -> Any:
+    crossed = cors.CORS(app, conf)
+
+    def call(environ: dict[str, Any], start: Any) -> Any:
+        asked = environ['REQUEST_METHOD'] == 'OPTIONS'
+        whole = crossed if asked or 'HTTP_ORIGIN' in environ else app
+        return whole(environ, start)
+
+    return call

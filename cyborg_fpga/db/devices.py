@@ -5,6 +5,7 @@ import json
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,7 +17,7 @@ from cyborg_fpga import nouns
 from cyborg_fpga.db import engine
 from cyborg_fpga.db import models
 
-# What a card shows, in columns: see engine.run().
+# What a card shows, in columns: see engine.page().
 _QUERY = sa.select(
     models.Device.uuid,
     models.Host.hostname,
@@ -38,6 +39,7 @@ _QUERY = sa.select(
     models.Device.created_at,
     models.Device.updated_at,
 ).join(models.Host, models.Host.id == models.Device.host_id)
+_FIELDS = tuple(_QUERY.selected_columns.keys())
 # MariaDB would copy the cards of all hosts to find the first of a page.
 _ALL = _QUERY.prefix_with('STRAIGHT_JOIN', dialect='mysql')
 
@@ -53,7 +55,7 @@ def get(ctx: context.RequestContext, uuid: str) -> nouns.Device:
     return _device(row)
 
 
-@engine.reader
+@engine.column_reader
 def list_page(
     ctx: context.RequestContext,
     *,
@@ -156,25 +158,14 @@ def _column(name: str) -> Any:
     return getattr(models.Host if name == 'hostname' else models.Device, name)
 
 
-def _device(row: Any) -> nouns.Device:
-    return nouns.Device(
-        uuid=row.uuid,
-        hostname=row.hostname,
-        pci_address=model.PciAddress.parse(row.pci_address),
-        driver=row.driver,
-        type=row.type,
-        vendor=row.vendor,
-        vendor_id=row.vendor_id,
-        product_id=row.product_id,
-        family=row.family,
-        model=row.model,
-        serial=row.serial,
-        numa_node=row.numa_node,
-        status=model.DeviceStatus(row.status),
-        health=model.Health(row.health),
-        failures=row.failures,
-        health_reason=row.health_reason,
-        attributes=json.loads(row.attributes),
-        created_at=engine.iso(row.created_at),
-        updated_at=engine.iso(row.updated_at),
+def _device(row: Sequence[Any]) -> nouns.Device:
+    shown = dict(zip(_FIELDS, row, strict=True))
+    shown.update(
+        pci_address=model.PciAddress.parse(shown['pci_address']),
+        status=model.DeviceStatus(shown['status']),
+        health=model.Health(shown['health']),
+        attributes=json.loads(shown['attributes']),
+        created_at=engine.iso(shown['created_at']),
+        updated_at=engine.iso(shown['updated_at']),
     )
+    return nouns.Device(**shown)

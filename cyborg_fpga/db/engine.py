@@ -18,6 +18,7 @@ from sqlalchemy import event
 
 from cyborg_fpga import context
 from cyborg_fpga import errors
+from cyborg_fpga.db import packed
 
 _P = ParamSpec('_P')
 _R = TypeVar('_R')
@@ -181,6 +182,13 @@ def reader(func: Callable[_P, _R]) -> Callable[_P, _R]:
     return cast('Callable[_P, _R]', _retry(_manager.reader(func)))
 
 
+def column_reader(func: Callable[_P, _R]) -> Callable[_P, _R]:
+    """:func:`reader` for a *func* that reads columns, and no rows of the
+    mapper: there is no session, which would take longer than its query.
+    """
+    return cast('Callable[_P, _R]', _retry(_manager.reader.connection(func)))
+
+
 def change(ctx: context.RequestContext, statement: Any) -> int:
     """Execute an UPDATE or DELETE; return how many rows it changed."""
     result = ctx.session.execute(
@@ -240,14 +248,19 @@ def page(
     :param marker: uuid of the last row of the page before; it may have
         changed since, so that it is not asked for any more.
     :param sort_key: A column without NULLs.
-    :param columns: *query* is a constant and has columns only; see run().
+    :param columns: *query* is a constant of columns, and this is inside
+        :func:`column_reader`; each row is what they have, in their order.
     :raises errors.InvalidInput: There is no such marker.
     """
+    connection = ctx.connection if columns else ctx.session.connection()
+    in_one = columns and _is_mysql(connection.dialect)
+    pack = packed.pack(query) if in_one else None
     up = sort_dir != 'desc'
     order = _kept_ordered if columns else _ordered
-    ordered = order(query, sort_key, row.id, up=up)
+    wanted = query if pack is None else pack.query
+    ordered = order(wanted, sort_key, row.id, up=up)
     if marker is not None:
-        last = ctx.session.execute(
+        last = connection.execute(
             query.with_only_columns(sort_key, row.id).where(row.uuid == marker)
         ).first()
         if last is None:
@@ -257,9 +270,10 @@ def page(
         ordered = ordered.where(here > there if up else here < there)
     if where:
         ordered = ordered.where(*where)
-    if columns:
-        return list(run(ctx, ordered, most=limit))
-    return list(ctx.session.execute(ordered, {'most': limit}))
+    if not columns:
+        return list(ctx.session.execute(ordered, {'most': limit}))
+    found = connection.execute(ordered, {'most': limit})
+    return list(found if pack is None else pack.rows(found))
 
 
 def _ordered(query: Any, *keys: Any, up: bool) -> Any:

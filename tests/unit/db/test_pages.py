@@ -1,5 +1,8 @@
 """Lists of every noun: filters, order, pages."""
 
+import datetime
+import json
+
 from cyborg_fpga import errors
 from cyborg_fpga import model
 from cyborg_fpga.api.schemas import attributes as attribute_schemas
@@ -17,6 +20,7 @@ from cyborg_fpga.db import deployables
 from cyborg_fpga.db import device_profiles
 from cyborg_fpga.db import devices
 from cyborg_fpga.db import hosts
+from cyborg_fpga.db import models
 from cyborg_fpga.db import offers
 from cyborg_fpga.db import operations
 from tests.unit.db import base
@@ -94,6 +98,27 @@ class TestPages(PagesTest):
                     self.assertGreaterEqual(len(up), 7)
                     self.assertEqual(len(set(up)), len(up))
                     self.assertEqual(up[::-1], down)
+
+    def test_list_says_of_each_what_one_alone_says(self):
+        """Whatever stands in it, and however it is read."""
+        every = ''.join(map(chr, range(1, 0x180))) + '\U0001f600\u2028\uffff'
+        self.change(
+            models.Device,
+            models.Device.family == 'A',
+            attributes=json.dumps({'said': every}),
+            health_reason=f'"{every}\\" \\u0041 \\',
+            serial='null',
+            numa_node=0,
+            failures=2**31 - 1,
+            updated_at=datetime.datetime(2026, 2, 28, 23, 59, 59),
+        )
+        found = devices.list_page(self.ctx, filters={}, limit=99)
+        self.assertEqual(
+            {device.uuid: devices.get(self.ctx, device.uuid)
+             for device in found},
+            {device.uuid: device for device in found},
+        )  # fmt: skip
+        self.assertIn(every, [d.attributes.get('said') for d in found])
 
     def test_pages_are_in_the_order_asked_for(self):
         found = devices.list_page(
