@@ -10,26 +10,33 @@ then fail; see ``README.rst``. Everything happens in temporary copies.
 import concurrent.futures
 import contextlib
 import dataclasses
+import importlib.util
 import os
 import pathlib
+import queue
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from collections.abc import Sequence
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 ROOT = FOLDER.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.fixtures import folders  # noqa: E402 (Python looks beside us only)
+# Python looks beside us only.
+from tests.fixtures import folders  # noqa: E402
+from tests.mutations import forks  # noqa: E402
 
 #: What a test needs of the tree.
 COPIED = ('cyborg_fpga', 'tests', 'etc', 'setup.cfg', 'pyproject.toml')
+#: What a patch may change.
+MUTATED = 'cyborg_fpga'
 AT_A_TIME = 2
-#: Seconds; a test that hangs proves nothing.
-LIMIT = 180
+#: Seconds, for half of all tests.
+BASE_LIMIT = 900
 
 
 class Wrong(Exception):
@@ -69,7 +76,7 @@ def load(path: pathlib.Path) -> Mutation:
     return Mutation(path, ' '.join(said['guard']), tuple(said['test']))
 
 
-def copy(target: pathlib.Path, source: pathlib.Path = ROOT) -> pathlib.Path:
+def copy(target: pathlib.Path, source: pathlib.Path) -> pathlib.Path:
     for name in COPIED:
         found = source / name
         if found.is_dir():
@@ -79,90 +86,148 @@ def copy(target: pathlib.Path, source: pathlib.Path = ROOT) -> pathlib.Path:
     return target
 
 
-def run(tree: pathlib.Path, *argv: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in *tree*, whose package it imports.
+def mutate(
+    tree: pathlib.Path, base: pathlib.Path, patch: pathlib.Path
+) -> None:
+    """Make *tree* what *base* is with *patch*, of one file, applied.
 
-    :raises Wrong: It took longer than LIMIT.
+    :raises Wrong: It does not apply.
     """
-    env = {**os.environ, 'PYTHONPATH': str(tree), 'PYTHONWARNINGS': 'ignore'}
-    env['TMPDIR'] = folders.BASE
-    # Not the repository that the copies may lie in.
-    env['GIT_CEILING_DIRECTORIES'] = str(tree.parent)
-    try:
-        return subprocess.run(
-            argv,
-            cwd=tree,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=LIMIT,
-            text=True,
-            errors='replace',
-        )
-    except subprocess.TimeoutExpired as exc:
-        raise Wrong(f'{argv[-1]} did not end') from exc
+    for name in COPIED:
+        found = base / name
+        if name == MUTATED:
+            shutil.copytree(found, tree / name)
+        elif found.is_dir():
+            shutil.copytree(found, tree / name, copy_function=os.link)
+        elif found.exists():
+            os.link(found, tree / name)
+    done = subprocess.run(
+        # Whole or not at all; the lines around it must still be there.
+        ['git', 'apply', '-C1', f'--include={MUTATED}/*', str(patch)],
+        cwd=tree,
+        # Not the repository that the copies may lie in.
+        env={**os.environ, 'GIT_CEILING_DIRECTORIES': str(tree.parent)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    if done.returncode:
+        raise Wrong(f'the patch does not apply: {done.stdout}')
+    for line in patch.read_text().splitlines():
+        if line.startswith('+++ b/'):
+            changed = str(tree / line.removeprefix('+++ b/'))
+            compiled = importlib.util.cache_from_source(changed)
+            pathlib.Path(compiled).unlink(missing_ok=True)
 
 
-def run_test(tree: pathlib.Path, name: str) -> bool:
+def run_test(forker: forks.Forks, tree: pathlib.Path, name: str) -> bool:
     """Whether a test passes.
 
     :raises Skipped: It was skipped.
-    :raises Wrong: It could not even be loaded.
+    :raises Wrong: It could not even be loaded, or does not end.
     """
-    done = run(tree, sys.executable, '-m', 'unittest', name)
-    last = done.stdout.rstrip().rpartition('\n')[2]
-    if 'unittest.loader._FailedTest' in done.stdout or 'Ran 0' in done.stdout:
-        raise Wrong(f'{name} cannot be loaded:\n{done.stdout}')
-    if done.returncode == 0 and 'skipped=' in last:
+    done = forker.run(tree, [name])
+    if done.status is None:
+        raise Wrong(f'{name} did not end')
+    if 'unittest.loader._FailedTest' in done.output or 'Ran 0' in done.output:
+        raise Wrong(f'{name} cannot be loaded:\n{done.output}')
+    if forks.ELSEWHERE in done.output:
+        raise Wrong(f'{name}: {done.output}')
+    last = done.output.rstrip().rpartition('\n')[2]
+    if done.status == 0 and 'skipped=' in last:
         raise Skipped(name)
-    return done.returncode == 0
+    return done.status == 0
 
 
-def check_base(tree: pathlib.Path, mutations: Sequence[Mutation]) -> None:
-    """Make sure that the tests are green while nothing is removed.
+def check_base(
+    forker: forks.Forks,
+    base: pathlib.Path,
+    mutations: Sequence[Mutation],
+    share: int,
+) -> None:
+    """Make sure that tests are green while nothing is removed.
 
-    :raises Wrong: One is not, or another package is imported.
+    :param share: Which of AT_A_TIME parts of the modules it looks at.
+    :raises Wrong: One is not.
     """
-    where = run(
-        tree,
-        sys.executable,
-        '-c',
-        'import cyborg_fpga as f; print(f.__file__)',
-    )
-    if not where.stdout.startswith(str(tree)):
-        raise Wrong(f'not the copy is tested but {where.stdout}')
     names = sorted({name for m in mutations for name in m.tests})
-    done = run(tree, sys.executable, '-m', 'unittest', *names)
-    if done.returncode:
-        raise Wrong(f'without any mutation:\n{done.stdout}')
+    done = forker.prepare(base, names)
+    if done.status == 0:
+        modules = sorted({module_of(name) for name in names})[share::AT_A_TIME]
+        names = [name for name in names if module_of(name) in modules]
+        done = forker.run(base, names, limit=BASE_LIMIT)
+    if done.status != 0:
+        raise Wrong(f'without any mutation:\n{done.output}')
 
 
-def try_one(base: pathlib.Path, mutation: Mutation) -> None:
+def module_of(name: str) -> str:
+    return name.rsplit('.', 2)[0]
+
+
+def try_one(
+    forker: forks.Forks, base: pathlib.Path, mutation: Mutation
+) -> None:
     """Apply one patch and run its tests.
 
     :raises Wrong: It does not apply, or a test did not notice.
     """
     with tempfile.TemporaryDirectory(prefix='mutation-') as folder:
-        tree = copy(pathlib.Path(folder), base)
-        # Whole or not at all; the lines around it must still be there.
-        applied = run(tree, 'git', 'apply', '-C1', str(mutation.path))
-        if applied.returncode:
-            raise Wrong(f'the patch does not apply: {applied.stdout}')
+        tree = pathlib.Path(folder)
+        mutate(tree, base, mutation.path)
         for name in mutation.tests:
-            if run_test(tree, name):
+            if run_test(forker, tree, name):
                 raise Wrong(f'{name} does not notice')
 
 
-def outcome(base: pathlib.Path, mutation: Mutation) -> tuple[str, str]:
+def outcome(
+    forkers: 'queue.SimpleQueue[forks.Forks]',
+    base: pathlib.Path,
+    mutation: Mutation,
+) -> tuple[str, str]:
+    forker = forkers.get()
     try:
-        try_one(base, mutation)
+        try_one(forker, base, mutation)
     except Skipped as exc:
         # Where nothing may be skipped, its own fixture fails.
         return 'skipped', f'{exc} cannot run here'
     except Wrong as exc:
         return 'FAILED', str(exc)
+    finally:
+        forkers.put(forker)
     return 'ok', mutation.guard
+
+
+def outcomes(
+    mutations: Sequence[Mutation],
+) -> Iterator[tuple[Mutation, str, str]]:
+    """Try one after the other, AT_A_TIME beside each other.
+
+    :raises Wrong: The tests are not green while nothing is removed.
+    """
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(
+            tempfile.TemporaryDirectory(prefix='mutation-base-')
+        )
+        base = copy(pathlib.Path(folder), ROOT)
+        pool = concurrent.futures.ThreadPoolExecutor(AT_A_TIME)
+        stack.callback(pool.shutdown, cancel_futures=True)
+        all_forkers = [forks.Forks(folders.BASE) for _ in range(AT_A_TIME)]
+        for forker in all_forkers:
+            stack.callback(forker.close)
+        checks = pool.map(
+            lambda share: check_base(
+                all_forkers[share], base, mutations, share
+            ),
+            range(AT_A_TIME),
+        )
+        list(checks)
+        forkers: queue.SimpleQueue[forks.Forks] = queue.SimpleQueue()
+        for forker in all_forkers:
+            forkers.put(forker)
+        found = pool.map(lambda m: outcome(forkers, base, m), mutations)
+        for mutation, (word, text) in zip(mutations, found, strict=True):
+            yield mutation, word, text
 
 
 def main(names: Sequence[str]) -> int:
@@ -181,23 +246,14 @@ def main(names: Sequence[str]) -> int:
         except Wrong as exc:
             counts['FAILED'] += 1
             print(f'FAILED  {path.stem}: {exc}', flush=True)
-    with contextlib.ExitStack() as stack:
-        folder = stack.enter_context(
-            tempfile.TemporaryDirectory(prefix='mutation-base-')
-        )
-        base = copy(pathlib.Path(folder))
-        pool = stack.enter_context(
-            concurrent.futures.ThreadPoolExecutor(AT_A_TIME)
-        )
-        try:
-            check_base(base, mutations)
-        except Wrong as exc:
-            print(f'FAILED  {exc}\n0 passed, {len(paths)} failed')
-            return 1
-        found = pool.map(lambda m: outcome(base, m), mutations)
-        for mutation, (word, text) in zip(mutations, found, strict=True):
-            counts[word] += 1
-            print(f'{word:7} {mutation.path.stem}: {text}', flush=True)
+    try:
+        with contextlib.closing(outcomes(mutations)) as found:
+            for mutation, word, text in found:
+                counts[word] += 1
+                print(f'{word:7} {mutation.path.stem}: {text}', flush=True)
+    except Wrong as exc:
+        print(f'FAILED  {exc}\n0 passed, {len(paths)} failed')
+        return 1
     if not paths:
         counts['FAILED'] += 1
         print('There is no such mutation.')
