@@ -9,7 +9,6 @@ import sys
 
 import sqlalchemy as sa
 
-from cyborg_fpga import conf as our_conf
 from cyborg_fpga.cmd import conductor
 from cyborg_fpga.cmd import service
 
@@ -32,5 +31,4 @@ def _note(path):
 
 if __name__ == '__main__':
     _note(sys.argv[1])
-    our_conf.set_defaults()
     sys.exit(service.main('cyborg-fpga-bench', conductor.build, sys.argv[2:]))

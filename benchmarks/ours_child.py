@@ -9,7 +9,6 @@ import threading
 
 import sqlalchemy as sa
 
-from cyborg_fpga import conf as our_conf
 from cyborg_fpga.agent import manager
 from cyborg_fpga.cmd import api
 from cyborg_fpga.cmd import conductor
@@ -52,5 +51,4 @@ def _record(path):
 
 if __name__ == '__main__':
     _record(sys.argv[1])
-    our_conf.set_defaults()
     sys.exit(service.main('cyborg-fpga-bench', _All, sys.argv[2:]))

@@ -7,7 +7,6 @@ from typing import Any
 from oslo_config import cfg
 from oslo_log import log as logging
 
-from cyborg_fpga import conf as our_conf
 from cyborg_fpga.api import app
 from cyborg_fpga.cmd import http
 from cyborg_fpga.cmd import service
@@ -41,13 +40,11 @@ class Server:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    our_conf.set_defaults()
     return service.main(_PROGRAM, Server, argv)
 
 
 def application() -> Any:
     """For :mod:`cyborg_fpga.wsgi`: the command line is the web server's."""
-    our_conf.set_defaults()
     service.configure(cfg.CONF, _PROGRAM, [])
     return _application(cfg.CONF)
 

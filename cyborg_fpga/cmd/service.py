@@ -81,6 +81,7 @@ def configure(
 
     :raises cfg.Error: A file cannot be read or a value is wrong.
     """
+    our_conf.set_defaults()
     our_conf.register_opts(conf)
     logging.set_defaults(
         default_log_levels=logging.get_default_log_levels() + _LOG_LEVELS

@@ -1,9 +1,13 @@
 """Options."""
 
+import os
+
 from oslo_config import cfg
+from oslo_db import options as db_options
 from oslotest import base
 
 from cyborg_fpga import conf as options
+from cyborg_fpga.cmd import service
 
 
 def configuration():
@@ -31,6 +35,8 @@ class TestGroups(base.BaseTestCase):
 
 class TestDefaults(base.BaseTestCase):
     def test_as_many_connections_are_kept_as_requests_are_served(self):
-        options.set_defaults()
-        conf = configuration()
+        """By every process, whatever the library would keep."""
+        cfg.set_defaults(db_options.database_opts, max_pool_size=1)
+        conf = cfg.ConfigOpts()
+        service.configure(conf, 'any', ['--config-file', os.devnull])
         self.assertGreaterEqual(conf.database.max_pool_size, conf.api.threads)
