@@ -107,6 +107,7 @@ class Deployable:
     :ivar bitstream_id: Image that is loaded, where we loaded it.
     :ivar bitstream_private: It belongs to one project alone.
     :ivar wipe_pending: Must be wiped before it is offered again.
+    :ivar wipe_at_least: Those want it so who had it since the last wipe.
     :ivar added_traits: What administrators say of it in Placement's words;
         *driver_traits* is what its driver says.
     """
@@ -147,6 +148,7 @@ class Deployable:
     driver_traits: tuple[str, ...] = ()
     health_reason: str = ''
     rp_fixed: bool = False
+    wipe_at_least: model.WipeLevel = model.WipeLevel.NONE
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,6 +251,7 @@ class Claim:
     :ivar allocation: ``own``: we made the Placement allocation;
         ``adopted``: an instance's; ``gone``: that has ended.
     :ivar fault_code: With *fault_message*, why it failed or is being undone.
+    :ivar wipe_level: At least so are its deployables wiped.
     """
 
     id: int
@@ -273,6 +276,7 @@ class Claim:
     state_changed_at: float
     created_at: str | None
     updated_at: str | None
+    wipe_level: model.WipeLevel | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ A group is a mapping of three kinds of key to text::
 
     resources:<class>   how many units; each becomes an accelerator request
     trait:<name>        required or forbidden
-    accel:<key>         what must be loaded, and how: see _ACCEL
+    accel:<key>         what must be loaded, and more: see _ACCEL
 
 Nova and Placement read the first two, we read all three.
 """
@@ -44,6 +44,7 @@ _IMAGE, _IMAGE_NAME = 'bitstream_id', 'bitstream_name'
 _FUNCTION, _FUNCTION_NAME = 'function_id', 'function_name'
 _TYPE, _LATER = 'type', 'bitstream_at_runtime'
 _LOADS = (_IMAGE, _IMAGE_NAME, _FUNCTION, _FUNCTION_NAME, _TYPE)
+_WIPE = 'wipe_level'
 
 
 def _pattern(text: str) -> Callable[[str], object]:
@@ -61,6 +62,7 @@ _ACCEL: dict[str, tuple[Callable[[str], object], str]] = {
     ),
     _TYPE: (_pattern('[a-z0-9_]{1,32}'), '1 to 32 of a-z, 0-9 and _'),
     _LATER: (_pattern('(?i:true|false)'), 'True or False'),
+    _WIPE: (_pattern('reset|clear|blank'), 'reset, clear or blank'),
     'attach_target': (_pattern('VM|host|none'), 'VM, host or none'),
 }
 
@@ -77,6 +79,7 @@ class Group:
     :ivar perhaps_types: What stands in required ``CUSTOM_HW_<NAME>``:
         types, vendors or anything else. See :meth:`type_among`.
     :ivar loaded_later: The guest's user programs it: nothing is loaded.
+    :ivar wipe_level: It is wiped at least so when it is given back.
     """
 
     amounts: Mapping[str, int]
@@ -89,6 +92,7 @@ class Group:
     type: str | None = None
     perhaps_types: frozenset[str] = frozenset()
     loaded_later: bool = False
+    wipe_level: str | None = None
 
     @property
     def units(self) -> int:
@@ -263,6 +267,7 @@ def _what(
             f'{len(ways)}: {", ".join(f"accel:{way}" for way in ways)}'
         )
     load['loaded_later'] = later
+    load[_WIPE] = accel.get(_WIPE)
     if _IMAGE in load:
         load[_IMAGE] = str(uuid.UUID(load[_IMAGE]))
     if _UUID.fullmatch(load.get(_FUNCTION, '')):

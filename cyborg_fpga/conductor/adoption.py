@@ -26,6 +26,7 @@ from cyborg_fpga.conductor import choice
 from cyborg_fpga.conductor import providers
 from cyborg_fpga.conductor import search
 from cyborg_fpga.conductor import warm_pools
+from cyborg_fpga.conductor import wipes
 from cyborg_fpga.db import adoptions
 from cyborg_fpga.db import bitstreams
 from cyborg_fpga.db import deployables
@@ -77,7 +78,7 @@ class Holdings:
         self._wishes = wishes
         self._end_orphans = end_orphans
         self._traits = request.get('traits', [])
-        self._level = model.WipeLevel(conf.conductor.wipe_private)
+        self._rules = wipes.asked(conf.conductor, request)
         self._types = providers.types_by_region(
             bitstreams.public(ctx) if self._traits else [],
             conf.bitstream.types,
@@ -131,7 +132,7 @@ class Holdings:
             self._wishes,
             wanted=wanted,
             where=f'that of instance {self._request["instance_uuid"]}',
-            level=self._level,
+            rules=self._rules,
         )
 
     def _held(self, client: placement.Placement) -> list[_Share]:
@@ -229,7 +230,7 @@ class Holdings:
                 traits=self._traits,
                 count=self._shares[rp_uuid].amount,
                 types=self._types,
-                level=self._level,
+                rules=self._rules,
                 spared=spared,
             )
             for rp_uuid, pool in sorted(pools.items())

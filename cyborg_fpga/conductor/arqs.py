@@ -36,6 +36,7 @@ from cyborg_fpga.conductor import providers
 from cyborg_fpga.conductor import racing
 from cyborg_fpga.conductor import supervision
 from cyborg_fpga.conductor import warm_pools
+from cyborg_fpga.conductor import wipes
 from cyborg_fpga.db import arqs
 from cyborg_fpga.db import bindings
 from cyborg_fpga.db import claims
@@ -134,7 +135,7 @@ class Arqs:
                     for arq in found
                 ],
                 regions,
-                model.WipeLevel(self._conf.wipe_private),
+                wipes.Rules.configured(self._conf),
                 spared,
             )
             if wanted.may_use(plan.images.values()):

@@ -298,6 +298,7 @@ class Booking:
             'user_id': ctx.user_id,
             'resource_class': pick.resource_class,
             'type': request.get('type'),
+            'wipe_level': request.get('wipe_level'),
             'image_uuid': images.pop() if len(images) == 1 else None,
             'traits': json.dumps(list(request.get('traits', []))),
             'count': sum(pick.handles.values()),

@@ -16,6 +16,7 @@ from cyborg_fpga import model
 from cyborg_fpga import nouns
 from cyborg_fpga.conductor import inventory
 from cyborg_fpga.conductor import providers
+from cyborg_fpga.conductor import wipes
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,22 +61,6 @@ def renewed(
 ) -> list[nouns.Bitstream]:
     """*wishes*, with *image* for what was known of it before."""
     return [image if wish.uuid == image.uuid else wish for wish in wishes]
-
-
-def wipeable(
-    region: nouns.Deployable,
-    bitstream: nouns.Bitstream,
-    level: model.WipeLevel,
-) -> bool:
-    """Its card can do what must be done after *bitstream*.
-
-    :param level: For bitstreams that are somebody's own.
-    """
-    return (
-        bitstream.public
-        or level is model.WipeLevel.NONE
-        or level in region.wipe_levels
-    )
 
 
 def is_open(
@@ -128,7 +113,7 @@ def best(
     traits: Sequence[str],
     count: int,
     types: dict[str, frozenset[str]],
-    level: model.WipeLevel,
+    rules: wipes.Rules,
     spared: Collection[int] = (),
 ) -> Pick | None:
     """The best way to serve a claim; None: there is none.
@@ -140,7 +125,7 @@ def best(
     :param wishes: Bitstreams any of which will do, the best first; empty:
         nothing is programmed.
     :param types: What providers.types_by_region() says.
-    :param level: How somebody's own bitstream is wiped.
+    :param rules: How it is wiped afterwards.
     :param spared: Deployables (row id) to be taken last for anything else
         than what they hold.
     """
@@ -150,8 +135,8 @@ def best(
             region, types
         ):
             continue
-        image = _image(region, wishes, level)
-        if image is not None or not wishes:
+        image = _image(region, wishes, rules)
+        if image is not None or (not wishes and rules.allow(region, None)):
             cost = _cost(region, image, spared)
             pools[region.rp_uuid].append(_Way(cost, place, region, image))
     picks = [pick for pool in pools.values() if (pick := _pick(pool, count))]
@@ -164,15 +149,19 @@ def refuse(
     *,
     wanted: str,
     where: str,
-    level: model.WipeLevel,
+    rules: wipes.Rules,
 ) -> errors.FPGAError:
     """The error that says why nothing was chosen."""
     if wishes and not any(fits(k, w) for k in kinds for w in wishes):
         return errors.DoesNotFit(reason=misfit(kinds, wishes[0]))
     own = bool(wishes) and not any(wish.public for wish in wishes)
+    level = wipes.strongest(
+        [rules.asked, rules.private if own else rules.public]
+    )
+    only = own or rules.asked is not model.WipeLevel.NONE
     return errors.NoCapacity(
         reason=f'{wanted} wanted of one provider, and {where} has fewer free'
-        + (f' on cards that can be wiped at level {level}' if own else '')
+        + (f' on cards that can be wiped at level {level}' if only else '')
     )
 
 
@@ -233,13 +222,13 @@ def _pick(
 def _image(
     region: nouns.Deployable,
     wishes: Sequence[nouns.Bitstream],
-    level: model.WipeLevel,
+    rules: wipes.Rules,
 ) -> nouns.Bitstream | None:
     """What to have in *region*: what it holds, else the first that fits."""
     fitting = [
         wish
         for wish in wishes
-        if fits(region, wish) and wipeable(region, wish, level)
+        if fits(region, wish) and rules.allow(region, wish)
     ]
     for wish in fitting:
         if loaded(region, wish):

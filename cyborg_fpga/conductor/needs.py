@@ -9,6 +9,7 @@ from oslo_log import log as logging
 
 from cyborg_fpga import context
 from cyborg_fpga import errors
+from cyborg_fpga import model
 from cyborg_fpga import nouns
 from cyborg_fpga import profiles
 from cyborg_fpga.conductor import catalogue
@@ -111,6 +112,12 @@ class Needs:
                 self._needs[key] = dataclasses.replace(need, wishes=left)
 
     def _need(self, group: profiles.Group) -> placing.Need:
+        need, level = self._load(group), group.wipe_level
+        if level is None:
+            return need
+        return dataclasses.replace(need, wipe_level=model.WipeLevel(level))
+
+    def _load(self, group: profiles.Group) -> placing.Need:
         if group.loaded_later:
             return placing.Need()
         if group.bitstream_id is not None:

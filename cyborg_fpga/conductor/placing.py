@@ -15,21 +15,24 @@ from cyborg_fpga import model
 from cyborg_fpga import nouns
 from cyborg_fpga.conductor import choice
 from cyborg_fpga.conductor import inventory
+from cyborg_fpga.conductor import wipes
 from cyborg_fpga.db import bindings
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
-    """What must be loaded for a group of a device profile.
+    """What must be loaded for a group of a device profile, and wiped.
 
     :ivar what: In words; empty: anything will do.
     :ivar wishes: Bitstreams any of which will do, the best first.
     :ivar function_id: Where this is loaded already, nothing need be done.
+    :ivar wipe_level: At least so, when it is given back.
     """
 
     what: str = ''
     wishes: tuple[nouns.Bitstream, ...] = ()
     function_id: str | None = None
+    wipe_level: model.WipeLevel | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,14 +65,14 @@ class Plan:
 def place(
     wants: Sequence[Want],
     regions: Sequence[nouns.Deployable],
-    level: model.WipeLevel,
+    rules: wipes.Rules,
     spared: Collection[int] = (),
 ) -> Plan:
     """A place for every one of *wants*: where the fewest are programmed.
 
     :param regions: Of their providers, those that can be claimed, the least
         recently used first.
-    :param level: How somebody's own bitstream is wiped.
+    :param rules: How it is wiped afterwards, whatever is asked for.
     :param spared: See ``choice.best``.
     :raises errors.NoCapacity: Somebody gets nothing.
     :raises errors.DoesNotFit: No bitstream is for these regions.
@@ -81,13 +84,15 @@ def place(
     images: dict[int, nouns.Bitstream] = {}
     cold: set[int] = set()
     left = list(regions)
-    for rp_uuid, need in sorted(alike, key=lambda key: _ease(key, regions)):
+    for rp_uuid, need in sorted(
+        alike, key=lambda key: _ease(key, regions, rules)
+    ):
         group = alike[rp_uuid, need]
         pool = [region for region in left if region.rp_uuid == rp_uuid]
-        pick = _pick(pool, need, len(group), level, spared)
+        pick = _pick(pool, need, len(group), rules, spared)
         if pick is None:
             there = [r for r in regions if r.rp_uuid == rp_uuid]
-            raise _refusal(there, need, len(group), level, where=rp_uuid)
+            raise _refusal(there, need, len(group), rules, where=rp_uuid)
         places.update(_places(group, pick))
         images.update(pick.images)
         cold |= pick.cold
@@ -110,7 +115,7 @@ def _refusal(
     there: Sequence[nouns.Deployable],
     need: Need,
     count: int,
-    level: model.WipeLevel,
+    rules: wipes.Rules,
     *,
     where: str,
 ) -> errors.FPGAError:
@@ -120,7 +125,7 @@ def _refusal(
         something.
     """
     shared = any(len(region.handles) > 1 for region in there)
-    if shared and _pick(there, need, count, level) is not None:
+    if shared and _pick(there, need, count, rules) is not None:
         # Nova lets groups that want different things share a provider.
         return errors.NoCapacity(
             reason='another group of the device profile is served by '
@@ -135,7 +140,7 @@ def _refusal(
         need.wishes if there else (),
         wanted=f'{count} {need.what}'.strip(),
         where=f'provider {where}',
-        level=level,
+        rules=rules.asking(need.wipe_level),
     )
 
 
@@ -148,29 +153,38 @@ def _held(regions: Iterable[nouns.Deployable]) -> set[int]:
 
 
 def _ease(
-    key: tuple[str, Need], regions: Iterable[nouns.Deployable]
+    key: tuple[str, Need],
+    regions: Iterable[nouns.Deployable],
+    rules: wipes.Rules,
 ) -> tuple[bool, int, int, str]:
     """Sorts first who is hardest to please.
 
     Where one says a type and one an image of it, that image does for both.
     """
     rp_uuid, need = key
+    asking = rules.asking(need.wipe_level)
     fitting = sum(
         1
         for region in regions
         if region.rp_uuid == rp_uuid
-        and any(choice.fits(region, wish) for wish in need.wishes)
+        and asking.allow(region, None)
+        and (
+            not need.what
+            or any(choice.fits(region, wish) for wish in need.wishes)
+        )
     )
-    return not need.what, fitting, len(need.wishes), rp_uuid
+    easy = not need.what and need.wipe_level is None
+    return easy, fitting, len(need.wishes), rp_uuid
 
 
 def _pick(
     pool: Sequence[nouns.Deployable],
     need: Need,
     count: int,
-    level: model.WipeLevel,
+    rules: wipes.Rules,
     spared: Collection[int] = (),
 ) -> choice.Pick | None:
+    rules = rules.asking(need.wipe_level)
     warm = [
         region
         for region in pool
@@ -179,17 +193,17 @@ def _pick(
         and not region.bitstream_private
     ]
     # What is kept warm is kept for this.
-    found = _best(warm, (), count, level, ()) if warm else None
+    found = _best(warm, (), count, rules, ()) if warm else None
     if found is not None or (need.what and not need.wishes):
         return found
-    return _best(pool, need.wishes, count, level, spared)
+    return _best(pool, need.wishes, count, rules, spared)
 
 
 def _best(
     pool: Sequence[nouns.Deployable],
     wishes: Sequence[nouns.Bitstream],
     count: int,
-    level: model.WipeLevel,
+    rules: wipes.Rules,
     spared: Collection[int],
 ) -> choice.Pick | None:
     return choice.best(
@@ -198,7 +212,7 @@ def _best(
         traits=(),
         count=count,
         types={},
-        level=level,
+        rules=rules,
         spared=spared,
     )
 
@@ -219,6 +233,7 @@ def _places(
             rp_uuid=pick.rp_uuid,
             resource_class=pick.resource_class,
             image_uuid=image.uuid if image else None,
+            wipe_level=want.need.wipe_level and want.need.wipe_level.value,
         )
     return found
 

@@ -20,6 +20,7 @@ from cyborg_fpga import nouns
 from cyborg_fpga.conductor import choice
 from cyborg_fpga.conductor import inventory
 from cyborg_fpga.conductor import supervision
+from cyborg_fpga.conductor import wipes
 from cyborg_fpga.db import bitstreams
 from cyborg_fpga.db import operations
 from cyborg_fpga.rpc import agent
@@ -28,8 +29,6 @@ LOG = logging.getLogger(__name__)
 
 # As long as the column.
 _STEP = 64
-# The weakest first.
-_STRENGTHS: tuple[str, ...] = ('none', 'reset', 'clear', 'blank')
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +76,9 @@ class Programming:
             raise errors.DoesNotFit(
                 reason=choice.misfit([deployable], bitstream)
             )
-        level = model.WipeLevel(self._conf.wipe_private)
-        if not choice.wipeable(deployable, bitstream, level):
+        rules = wipes.Rules.configured(self._conf)
+        if not rules.allow(deployable, bitstream):
+            level = rules.level(deployable, private=True)
             raise errors.BitstreamUnusable(
                 image=bitstream.uuid,
                 reason=f'its card cannot be wiped at level {level} '
@@ -200,18 +200,10 @@ class Programming:
         )
 
     def wipe_level(self, deployable: nouns.Deployable) -> model.WipeLevel:
-        """Configured level, or the next stronger that the card can do."""
-        private = deployable.bitstream_private
-        least = self._conf.wipe_at_least
-        wanted: str = max(
-            self._conf.wipe_private if private else self._conf.wipe_public,
-            least.get(deployable.hostname, least.get('*', 'none')),
-            key=_STRENGTHS.index,
+        """What is configured, or more where who had it asked for that."""
+        return wipes.Rules.configured(self._conf).level(
+            deployable, private=deployable.bitstream_private
         )
-        resets = model.WipeLevel.RESET in deployable.wipe_levels
-        if wanted == model.WipeLevel.RESET and not resets:
-            return model.WipeLevel.CLEAR
-        return model.WipeLevel(wanted)
 
     def send(
         self,

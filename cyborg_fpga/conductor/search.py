@@ -13,11 +13,11 @@ from oslo_config import cfg
 
 from cyborg_fpga import context
 from cyborg_fpga import errors
-from cyborg_fpga import model
 from cyborg_fpga import nouns
 from cyborg_fpga.conductor import choice
 from cyborg_fpga.conductor import providers
 from cyborg_fpga.conductor import warm_pools
+from cyborg_fpga.conductor import wipes
 from cyborg_fpga.db import bitstreams
 from cyborg_fpga.db import cached
 from cyborg_fpga.db import deployables
@@ -58,7 +58,7 @@ class Search:
         self._traits = request.get('traits', [])
         self._count = request.get('count', 1)
         self._request = request
-        self._level = model.WipeLevel(conf.conductor.wipe_private)
+        self._rules = wipes.asked(conf.conductor, request)
         self._wishes = wishes
         self._types = providers.types_by_region(
             bitstreams.public(ctx) if self._traits else [],
@@ -123,7 +123,7 @@ class Search:
             traits=self._traits,
             count=self._count,
             types=self._types,
-            level=self._level,
+            rules=self._rules,
             spared=spared,
         )
 
@@ -172,7 +172,7 @@ class Search:
             self._wishes,
             wanted=wanted,
             where=f'host {self._hostname}' if self._hostname else 'every host',
-            level=self._level,
+            rules=self._rules,
         )
 
     def _is_left(self, region: nouns.Deployable) -> bool:

@@ -21,6 +21,7 @@ from cyborg_fpga.conductor import choice
 from cyborg_fpga.conductor import programming
 from cyborg_fpga.conductor import search
 from cyborg_fpga.conductor import warm_pools
+from cyborg_fpga.conductor import wipes
 from cyborg_fpga.db import bitstreams
 from cyborg_fpga.db import offers
 from cyborg_fpga.db import operations
@@ -186,7 +187,7 @@ class Warming:
             traits=(),
             count=1,
             types={},
-            level=model.WipeLevel.NONE,
+            rules=wipes.Rules.configured(self._conf),
         )
 
     def _judge(self, ctx: context.RequestContext) -> None:

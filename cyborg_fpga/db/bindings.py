@@ -25,6 +25,7 @@ from cyborg_fpga.db import devices
 from cyborg_fpga.db import engine
 from cyborg_fpga.db import models
 from cyborg_fpga.db import neighbours
+from cyborg_fpga.db import wipes
 
 _CLAIM, _HANDLE, _REGION = models.Claim, models.AttachHandle, models.Deployable
 _State = model.ClaimState
@@ -74,12 +75,14 @@ class Place:
 
     :ivar region_id: Row of the deployable.
     :ivar image_uuid: What that must hold; None: anything will do.
+    :ivar wipe_level: At least so is it wiped when nobody has it any more.
     """
 
     region_id: int
     rp_uuid: str
     resource_class: str
     image_uuid: str | None
+    wipe_level: str | None = None
 
 
 @engine.writer
@@ -144,6 +147,7 @@ def bind(
     # Only now: who made such a claim meanwhile had the guard before us.
     adoptions.refuse(ctx, instance_uuid)
     _take(ctx, given)
+    wipes.ask(ctx, [(p.region_id, p.wipe_level) for p in places.values()])
     devices.touch_shared(ctx, values['host_id'], handles, picks)
     return foreign
 
@@ -234,6 +238,7 @@ def _set_bound(
             rp_uuid=each('rp_uuid'),
             resource_class=each('resource_class'),
             image_uuid=each('image_uuid'),
+            wipe_level=each('wipe_level'),
             fault_code=None,
             fault_message=None,
             instance_guard=sa.case(

@@ -381,4 +381,5 @@ def _claim(
         state_changed_at=row.state_changed_at,
         created_at=engine.iso(row.created_at),
         updated_at=engine.iso(row.updated_at),
+        wipe_level=model.WipeLevel(row.wipe_level) if row.wipe_level else None,
     )

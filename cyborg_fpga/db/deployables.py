@@ -334,9 +334,8 @@ def _deployable(
         bitstream_id=row.bitstream_id,
         bitstream_private=row.bitstream_private,
         wipe_pending=row.wipe_pending,
-        wipe_levels=tuple(
-            model.WipeLevel(level) for level in row.wipe_levels.split()
-        ),
+        wipe_levels=tuple(map(model.WipeLevel, row.wipe_levels.split())),
+        wipe_at_least=model.WipeLevel(row.wipe_at_least or 'none'),
         fence=row.fence,
         program_fixed=row.program_fixed,
         program_rate=row.program_rate,

@@ -177,6 +177,8 @@ class Deployable(_Row, Base):
         sa.Boolean, default=False, index=True
     )
     wipe_levels: orm.Mapped[str] = orm.mapped_column(sa.String(64), default='')
+    # The strongest that was asked for by who had it since the last wipe.
+    wipe_at_least: orm.Mapped[str | None] = orm.mapped_column(sa.String(8))
     fence: orm.Mapped[int] = orm.mapped_column(sa.BigInteger, default=0)
     program_fixed: orm.Mapped[float] = orm.mapped_column(
         sa.Double, default=1.0
@@ -226,6 +228,7 @@ class Claim(_Row, Base):
     type: orm.Mapped[str | None] = orm.mapped_column(sa.String(32))
     image_uuid: orm.Mapped[str | None] = orm.mapped_column(sa.String(36))
     traits: orm.Mapped[str] = orm.mapped_column(sa.Text, default='[]')
+    wipe_level: orm.Mapped[str | None] = orm.mapped_column(sa.String(8))
     count: orm.Mapped[int] = orm.mapped_column(default=1)
     instance_uuid: orm.Mapped[str | None] = orm.mapped_column(
         sa.String(36), index=True

@@ -13,6 +13,7 @@ from cyborg_fpga.db import devices
 from cyborg_fpga.db import engine
 from cyborg_fpga.db import models
 from cyborg_fpga.db import operations
+from cyborg_fpga.db import wipes
 
 _OP, _REGION, _CARD = models.Operation, models.Deployable, models.Device
 
@@ -182,6 +183,7 @@ def _record_success(
     }
     if operation.kind is model.OperationKind.WIPE:
         values['wipe_pending'] = False
+        values['wipe_at_least'] = wipes.LEFT
         kept = operation.expected_function == status.function_id
         if status.function_id is None or not kept:
             values.update(bitstream_id=None, bitstream_private=False)

@@ -24,6 +24,7 @@ from cyborg_fpga.db import devices
 from cyborg_fpga.db import engine
 from cyborg_fpga.db import models
 from cyborg_fpga.db import neighbours
+from cyborg_fpga.db import wipes
 
 _CLAIM, _HANDLE, _REGION = models.Claim, models.AttachHandle, models.Deployable
 _REGIONS: Any = sa.bindparam('regions', expanding=True)
@@ -109,6 +110,8 @@ def reserve(
     alone = picks if exclusive else private
     neighbours.refuse_others(held, alone, values.get('project_id'))
     _take(ctx, claim_id, _choose(handles, picks))
+    level = values.get('wipe_level')
+    wipes.ask(ctx, [(region_id, level) for region_id in picks])
     devices.touch_shared(ctx, host_id, handles, picks)
     return frozenset(private - {handle.deployable_id for handle in held})
 
@@ -191,5 +194,6 @@ def _take(
 def drop(ctx: context.RequestContext, uuid: str) -> None:
     """Undo :func:`reserve` of a claim that never got further."""
     claim_id = claims.id_in_state(ctx, uuid, model.ClaimState.CLAIMING)
+    wipes.take_back(ctx, [claim_id])
     claims.free_handles(ctx, claim_id)
     engine.change(ctx, sa.delete(_CLAIM).where(_CLAIM.id == claim_id))

@@ -19,6 +19,7 @@ from cyborg_fpga.db import arqs
 from cyborg_fpga.db import clock
 from cyborg_fpga.db import engine
 from cyborg_fpga.db import models
+from cyborg_fpga.db import wipes
 
 _CLAIM, _HANDLE, _REGION = models.Claim, models.AttachHandle, models.Deployable
 _State = model.ClaimState
@@ -179,6 +180,7 @@ def unbind(
             'rp_uuid': None,
             'resource_class': None,
             'image_uuid': None,
+            'wipe_level': None,
             'fault_code': None,
             'fault_message': None,
             'event_due': None,
@@ -263,6 +265,8 @@ def _free(
     if not rows:
         return Released(uuids=())
     regions = [row.id for row in rows]
+    if not dirty:
+        wipes.take_back(ctx, claim_ids)
     engine.run(ctx, _GIVE_BACK, claims=claim_ids)
     # Statements of their own behind the locks: what they ask of other tables
     # is then what those have committed who were waited for.

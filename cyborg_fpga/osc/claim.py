@@ -58,6 +58,12 @@ class CreateClaim(command.ShowOne):
             'all that it holds).',
         )
         parser.add_argument(
+            '--wipe-level',
+            choices=('reset', 'clear', 'blank'),
+            help='Wiped at least so when it is given back (default: as the '
+            'operator says).',
+        )
+        parser.add_argument(
             '--instance',
             metavar='<server>',
             help='Of what this server holds in Placement already, by its '
@@ -81,6 +87,7 @@ class CreateClaim(command.ShowOne):
             'traits': parsed_args.trait,
             'resource_class': parsed_args.resource_class,
             'count': parsed_args.count,
+            'wipe_level': parsed_args.wipe_level,
             'instance_uuid': parsed_args.instance
             and compute.server(self.app, parsed_args.instance),
         }

@@ -221,6 +221,8 @@ class TestRefused(base.BaseTestCase):
             ('type', 'Crypto'),
             ('type', 'x' * 33),
             ('attach_target', 'moon'),
+            ('wipe_level', 'none'),
+            ('wipe_level', 'Blank'),
             ('bitstream_at_runtime', 'perhaps'),
         ):
             with self.subTest(f'{key}={value}'):

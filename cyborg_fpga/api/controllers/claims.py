@@ -169,6 +169,7 @@ def _wanted(body: dict[str, Any]) -> dict[str, Any]:
         # JSON may write 2 as 2.0.
         'count': count and int(count),
         'instance_uuid': body.get('instance_uuid'),
+        'wipe_level': body.get('wipe_level'),
     }
 
 
@@ -224,6 +225,7 @@ def _shown(call: handler.Call, claim: nouns.Claim) -> dict[str, Any]:
         'traits': list(claim.traits),
         'count': claim.count,
         'operation_uuids': list(claim.operation_uuids),
+        'wipe_level': claim.wipe_level and claim.wipe_level.value,
         'fault': fault,
         'project_id': claim.project_id,
         'user_id': claim.user_id,

@@ -43,6 +43,7 @@ class TestCreate(base.ApiTest):
             image_uuid=image.upper().replace('-', ''),
             traits=['CUSTOM_FPGA'],
             count=2,
+            wipe_level='clear',
         )
         self.assertEqual(
             [
@@ -59,6 +60,7 @@ class TestCreate(base.ApiTest):
                             'resource_class': None,
                             'count': 2,
                             'instance_uuid': None,
+                            'wipe_level': 'clear',
                         }
                     },
                 )
@@ -136,6 +138,7 @@ class TestCreate(base.ApiTest):
             ({'hostname': ''}, 'hostname'),
             ({'hostname': 'a\x00b'}, 'NUL'),
             ({'hostname': 'a b'}, 'hostname'),
+            ({'wipe_level': 'none'}, 'wipe_level'),
             ([], 'object'),
             ('text', 'object'),
             (None, 'object'),

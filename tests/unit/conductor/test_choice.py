@@ -9,10 +9,12 @@ from cyborg_fpga import errors
 from cyborg_fpga import model
 from cyborg_fpga import nouns
 from cyborg_fpga.conductor import choice
+from cyborg_fpga.conductor import wipes
 from tests.unit.conductor import test_providers as build
 
 CLEAR, RESET = model.WipeLevel.CLEAR, model.WipeLevel.RESET
 LEVELS = (RESET, CLEAR)
+RULES = wipes.Rules(RESET, CLEAR)
 
 
 def place(number, pool='pool', *claims, **changes):
@@ -27,7 +29,7 @@ def warm(number, image, pool='pool', *claims, **changes):
 
 
 def best(regions, wishes=(), **how):
-    values = {'traits': (), 'count': 1, 'types': {}, 'level': CLEAR}
+    values = {'traits': (), 'count': 1, 'types': {}, 'rules': RULES}
     return choice.best(regions, wishes, **{**values, **how})
 
 
@@ -141,8 +143,17 @@ class TestBest(base.BaseTestCase):
         regions = [place(1), place(2, wipe_levels=LEVELS)]
         self.assertEqual({2: 1}, best(regions, [own]).handles)
         self.assertIsNone(best(regions[:1], [own]))
-        nothing = model.WipeLevel.NONE
-        self.assertEqual({1: 1}, best(regions, [own], level=nothing).handles)
+        lax = wipes.Rules(RESET, model.WipeLevel.NONE)
+        self.assertEqual({1: 1}, best(regions, [own], rules=lax).handles)
+
+    def test_who_wants_a_wipe_gets_what_can_do_it(self):
+        regions = [place(1), place(2, wipe_levels=LEVELS)]
+        clear = RULES.asking(CLEAR)
+        for wishes in ((), [self.image]):
+            with self.subTest(wishes):
+                pick = best(regions, wishes, rules=clear)
+                self.assertEqual({2: 1}, pick.handles)
+                self.assertIsNone(best(regions[:1], wishes, rules=clear))
 
 
 class TestLoss(base.BaseTestCase):
@@ -314,9 +325,13 @@ class TestFits(base.BaseTestCase):
 class TestRefuse(base.BaseTestCase):
     KINDS = (nouns.RegionKind(region_id=build.R1, vendor='intel'),)
 
-    def refuse(self, wishes):
+    def refuse(self, wishes, asked=None):
         return choice.refuse(
-            self.KINDS, wishes, wanted='2', where='host n', level=CLEAR
+            self.KINDS,
+            wishes,
+            wanted='2',
+            where='host n',
+            rules=RULES.asking(asked),
         )
 
     def test_what_fits_nowhere_is_said_to_fit_nowhere(self):
@@ -334,3 +349,9 @@ class TestRefuse(base.BaseTestCase):
     def test_what_could_not_be_wiped_says_so(self):
         refusal = self.refuse([build.image(public=False)])
         self.assertIn('wiped at level clear', refusal.message)
+
+    def test_level_that_is_asked_for_is_named(self):
+        for wishes in ([], [build.image()], [build.image(public=False)]):
+            with self.subTest(wishes):
+                refusal = self.refuse(wishes, model.WipeLevel.BLANK)
+                self.assertIn('wiped at level blank', refusal.message)

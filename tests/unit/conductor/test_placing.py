@@ -1,10 +1,13 @@
 """Where the groups of one server go, when Nova has chosen the providers."""
 
+import dataclasses
+
 from oslotest import base
 
 from cyborg_fpga import errors
 from cyborg_fpga import model
 from cyborg_fpga.conductor import placing
+from cyborg_fpga.conductor import wipes
 from tests.unit.conductor import test_choice as build
 from tests.unit.conductor import test_providers
 
@@ -12,7 +15,9 @@ CRYPTO = test_providers.image('crypto1')
 OTHER = test_providers.image(
     'crypto2', function_id=test_providers.F2, public=False
 )
+RESET, CLEAR = model.WipeLevel.RESET, model.WipeLevel.CLEAR
 LOOSE = placing.Need()
+CLEARED = placing.Need(wipe_level=CLEAR)
 EITHER = placing.Need(what='with type crypto', wishes=(CRYPTO, OTHER))
 THIS = placing.Need(what='with image crypto2', wishes=(OTHER,))
 THAT = placing.Need(what='with image crypto1', wishes=(CRYPTO,))
@@ -25,7 +30,7 @@ def place(regions, *needs, spared=()):
             for turn, need in enumerate(needs)
         ],
         regions,
-        model.WipeLevel.NONE,
+        wipes.Rules(RESET, model.WipeLevel.NONE),
         spared,
     )
 
@@ -68,6 +73,22 @@ class TestPool(base.BaseTestCase):
         plan = place([build.place(1), build.place(2)], THIS, THAT)
         self.assertEqual({OTHER, CRYPTO}, set(plan.images.values()))
         self.assertEqual({1, 2}, plan.cold)
+
+    def test_who_wants_a_wipe_gets_what_can_do_it(self):
+        clears = {'wipe_levels': (RESET, CLEAR)}
+        regions = [build.place(1, **clears), build.place(2)]
+        plan = place(regions, LOOSE, CLEARED)
+        self.assertEqual(1, plan.places['1'].region_id)
+        self.assertEqual('clear', plan.places['1'].wipe_level)
+        self.assertIsNone(plan.places['0'].wipe_level)
+        exc = self.assertRaises(
+            errors.NoCapacity, place, regions, CLEARED, CLEARED
+        )
+        self.assertIn('wiped at level clear', exc.message)
+
+    def test_one_that_must_be_programmed_for_it_must_be_wiped_so_too(self):
+        wanted = dataclasses.replace(THAT, wipe_level=CLEAR)
+        self.assertRaises(errors.NoCapacity, place, [build.place(1)], wanted)
 
     def test_what_is_kept_warm_is_taken_last(self):
         third = test_providers.image('third')

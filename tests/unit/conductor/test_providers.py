@@ -10,7 +10,9 @@ from cyborg_fpga import model
 from cyborg_fpga import nouns
 from cyborg_fpga.conductor import choice
 from cyborg_fpga.conductor import providers
+from cyborg_fpga.conductor import wipes
 
+RESET = model.WipeLevel.RESET
 R1 = '1' * 32
 R2 = '2' * 32
 F1 = 'a' * 32
@@ -602,7 +604,7 @@ class TestWhateverIsAdvertisedCanBeBound(base.BaseTestCase):
                 traits=[],
                 count=count,
                 types={},
-                level=model.WipeLevel.NONE,
+                rules=wipes.Rules(RESET, RESET),
             )
             self.assertIsNotNone(pick, (count, name))
 

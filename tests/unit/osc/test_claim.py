@@ -54,7 +54,7 @@ class TestCreate(base.CommandTest):
             *('--host', 'n', '--type', 'crypto', '--image', IMAGE),
             *('--trait', 'CUSTOM_A', '--trait', 'CUSTOM_B'),
             *('--resource-class', 'CUSTOM_FPGA_INTEL_PF', '--count', '2'),
-            *('--instance', OTHER),
+            *('--instance', OTHER, '--wipe-level', 'clear'),
         )
         self.assertEqual(
             {
@@ -65,6 +65,7 @@ class TestCreate(base.CommandTest):
                 'resource_class': 'CUSTOM_FPGA_INTEL_PF',
                 'count': 2,
                 'instance_uuid': OTHER,
+                'wipe_level': 'clear',
             },
             self.server.requests[0][3],
         )

@@ -1,0 +1,85 @@
+"""How deep deployables must be wiped for those who have had them.
+
+What is asked for stands with the deployable from the moment that somebody
+has it until it has been wiped, whoever has left or is forgotten by then.
+"""
+
+from collections.abc import Collection
+from collections.abc import Iterable
+from typing import Any
+
+import sqlalchemy as sa
+
+from cyborg_fpga import context
+from cyborg_fpga import model
+from cyborg_fpga.db import engine
+from cyborg_fpga.db import models
+
+_CLAIM, _HANDLE, _REGION = models.Claim, models.AttachHandle, models.Deployable
+
+#: The weakest first.
+_ASKED = ('reset', 'clear', 'blank')
+
+_USED = (
+    sa.select(_HANDLE.id)
+    .join(_CLAIM, _CLAIM.id == _HANDLE.claim_id)
+    .where(_HANDLE.deployable_id == _REGION.id)
+    .where(_CLAIM.state != model.ClaimState.RELEASING.value)
+    .limit(1)
+    .scalar_subquery()
+)
+#: What is still asked for after a wipe: one that was made before somebody
+#: has what another left does nothing for him.
+LEFT: Any = sa.case((_USED.is_(None), None), else_=_REGION.wipe_at_least)
+
+
+def ask(
+    ctx: context.RequestContext,
+    wanted: Iterable[tuple[int, str | None]],
+) -> None:
+    """In a transaction that holds their rows: who has them wants this.
+
+    A statement for each level that is asked for, and never less than others
+    have asked for.
+
+    :param wanted: Deployables (row id) and levels.
+    """
+    pairs = list(wanted)
+    for place, level in enumerate(_ASKED):
+        regions = {one for one, asked in pairs if asked == level}
+        if regions:
+            engine.change(
+                ctx,
+                sa.update(_REGION)
+                .where(_REGION.id.in_(regions))
+                .where(
+                    sa.or_(
+                        _REGION.wipe_at_least.is_(None),
+                        _REGION.wipe_at_least.in_(_ASKED[:place]),
+                    )
+                )
+                .values(wipe_at_least=level),
+            )
+
+
+def take_back(ctx: context.RequestContext, claim_ids: Collection[int]) -> None:
+    """In the transaction that undoes claims: they have touched nothing."""
+    held = sa.select(_HANDLE.deployable_id).where(
+        _HANDLE.claim_id.in_(claim_ids)
+    )
+    others = (
+        sa.select(_HANDLE.id)
+        .where(_HANDLE.deployable_id == _REGION.id)
+        .where(_HANDLE.claim_id.is_not(None))
+        .where(_HANDLE.claim_id.not_in(claim_ids))
+        .limit(1)
+        .scalar_subquery()
+    )
+    engine.change(
+        ctx,
+        sa.update(_REGION)
+        .where(_REGION.wipe_at_least.is_not(None))
+        .where(_REGION.id.in_(held))
+        .where(others.is_(None))
+        .values(wipe_at_least=None),
+    )
