@@ -31,7 +31,6 @@ class Server:
             where.host_ip,
             where.port,
             where.threads,
-            max_body=where.max_upload_bytes,
         )
         LOG.info('Listening on %s port %s', where.host_ip, where.port)
 

@@ -107,6 +107,15 @@ class TestServer(base.BaseTestCase):
         )  # fmt: skip
         self.assertEqual(400, status)
         self.assertIn('minimum', body)
+        status, body = self.ask(
+            'POST', '/v2/bitstreams',
+            headers={
+                'Content-Type': 'application/octet-stream',
+                'Content-Length': str(1 << 40),
+            },
+        )  # fmt: skip
+        self.assertEqual(413, status)
+        self.assertIn('fpga.too_large', body)
 
     def test_a_port_that_is_taken_ends_it_with_a_sentence(self):
         self.serve()
