@@ -5,8 +5,12 @@ files (:mod:`cyborg_fpga.clients.certificate_files`).
 """
 
 import datetime
+import http
 import threading
+import time
+from collections.abc import Callable
 from collections.abc import Mapping
+from concurrent import futures
 from typing import Any
 
 import cryptography.exceptions
@@ -33,8 +37,15 @@ _AWAY = (
     ImportError,
     OSError,
     RuntimeError,
-    ValueError,
 )
+# And one that gives what its client can make nothing of: castellan expects
+# PEM in bytes of what Barbican calls a certificate, and is given text.
+_STRANGE = (AttributeError, LookupError, TypeError, ValueError)
+# None of castellan's clients ever gives up waiting.
+_SECONDS = 15.0
+# It may just be restarted.
+_TRIES = 3
+_PAUSE_SECONDS = 1.0
 _SIGNING = (
     x509.oid.ExtendedKeyUsageOID.CODE_SIGNING,
     x509.oid.ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
@@ -42,11 +53,22 @@ _SIGNING = (
 
 
 class Verifier:
-    """Give it all bytes of an image in order: update, then finish."""
+    """Give it all bytes of an image in order: update, then finish.
 
-    def __init__(self, verifier: Any, certificate_uuid: str) -> None:
+    :ivar subject: Whose certificate it is, as in RFC 4514.
+    :ivar expires_at: When that does not hold any more.
+    """
+
+    def __init__(
+        self,
+        verifier: Any,
+        certificate_uuid: str,
+        certificate: x509.Certificate,
+    ) -> None:
         self._verifier = verifier
         self._certificate = certificate_uuid
+        self.subject = certificate.subject.rfc4514_string()
+        self.expires_at = certificate.not_valid_after_utc
 
     def update(self, piece: bytes) -> None:
         self._verifier.update(piece)
@@ -63,10 +85,22 @@ class Verifier:
 
 
 class Certificates:
-    """May be used by any number of threads; connects when first asked."""
+    """May be used by any number of threads; connects when first asked.
 
-    def __init__(self, conf: cfg.ConfigOpts) -> None:
+    :param seconds: How long an answer of the key manager is waited for.
+    :param pause: Seconds until it is asked again when it cannot be used.
+    """
+
+    def __init__(
+        self,
+        conf: cfg.ConfigOpts,
+        *,
+        seconds: float = _SECONDS,
+        pause: float = _PAUSE_SECONDS,
+    ) -> None:
         self._conf = conf
+        self._seconds = seconds
+        self._pause = pause
         self._lock = threading.Lock()
         self._manager: Any = None
 
@@ -75,8 +109,8 @@ class Certificates:
 
         :param said: All of Glance's properties of a signature.
         :raises errors.Untrusted: It cannot be right, whatever the bytes are:
-            the certificate does not exist, does not hold now, is for
-            something else or has another kind of key.
+            the certificate does not exist, is not for our eyes, does not
+            hold now, is for something else or has another kind of key.
         :raises errors.ServiceUnavailable: The key manager cannot be used.
         """
         uuid = said[signature_utils.CERT_UUID]
@@ -101,32 +135,69 @@ class Certificates:
             raise errors.Untrusted(reason=str(exc)) from exc
         if verifier is None:
             raise errors.Untrusted(reason='its signature is empty')
-        return Verifier(verifier, uuid)
+        return Verifier(verifier, uuid, certificate)
 
     def _certificate(self, uuid: str) -> x509.Certificate:
         """Fetched once for all that is asked of it."""
-        try:
-            # One at a time: backends keep their client between calls.
-            with self._lock:
-                if self._manager is None:
-                    self._manager = key_manager.API(self._conf)
-                found = self._manager.get(self._context(), uuid)
-        except castellan_exc.ManagedObjectNotFoundError as exc:
-            raise errors.Untrusted(
-                reason=f'there is no certificate {uuid}'
-            ) from exc
-        except _AWAY as exc:
-            LOG.warning('Certificate %s: %s', uuid, exc)
-            raise errors.ServiceUnavailable(
-                service='The key manager',
-                reason=f'certificate {uuid} cannot be read',
-            ) from exc
+        found = self._fetch(uuid)
         try:
             return x509.load_der_x509_certificate(found.get_encoded() or b'')
         except (AttributeError, TypeError, ValueError) as exc:
-            raise errors.Untrusted(
-                reason=f'{uuid} in the key manager is not a certificate'
-            ) from exc
+            raise _no_certificate(uuid) from exc
+
+    def _fetch(self, uuid: str) -> Any:
+        tries = _TRIES
+        while True:
+            tries -= 1
+            try:
+                return self._ask(uuid)
+            except castellan_exc.ManagedObjectNotFoundError as exc:
+                raise errors.Untrusted(
+                    reason=f'there is no certificate {uuid}'
+                ) from exc
+            except _STRANGE as exc:
+                LOG.warning('Certificate %s: %r', uuid, exc)
+                if self._is_there(uuid):
+                    raise _no_certificate(uuid) from exc
+                raise _unavailable(uuid) from exc
+            except _AWAY as exc:
+                LOG.warning('Certificate %s: %s', uuid, exc)
+                if _is_refused(exc):
+                    raise errors.Untrusted(
+                        reason='the key manager does not let this service '
+                        f'read certificate {uuid}'
+                    ) from exc
+                if not tries or isinstance(exc, TimeoutError):
+                    raise _unavailable(uuid) from exc
+            time.sleep(self._pause)
+
+    def _is_there(self, uuid: str) -> bool:
+        """The key manager works, and has something of that name."""
+        try:
+            self._ask(uuid, metadata_only=True)
+        except (*_AWAY, *_STRANGE) as exc:
+            LOG.debug('Nothing is known of certificate %s: %s', uuid, exc)
+            return False
+        return True
+
+    def _ask(self, uuid: str, *, metadata_only: bool = False) -> Any:
+        """:raises TimeoutError: There is no answer."""
+        # One at a time: backends keep their client between calls.
+        with self._lock:
+            if self._manager is None:
+                self._manager = key_manager.API(self._conf)
+            manager, context = self._manager, self._context()
+            try:
+                return _within(
+                    self._seconds,
+                    lambda: manager.get(
+                        context, uuid, metadata_only=metadata_only
+                    ),
+                )
+            except TimeoutError:
+                # It is left to the thread that is still in it.
+                self._manager = None
+                raise
 
     def _context(self) -> Any:
         """Who asks; a key manager that needs nobody is given nobody."""
@@ -134,6 +205,46 @@ class Certificates:
         if self._conf.key_manager.auth_type is None:
             return oslo_context.RequestContext()
         return utils.credential_factory(self._conf)
+
+
+def _within(seconds: float, ask: Callable[[], Any]) -> Any:
+    """What *ask* gives or raises, if it does in time.
+
+    :raises TimeoutError: It goes on, for nobody.
+    """
+    answer: futures.Future[Any] = futures.Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(ask())
+        except Exception as exc:
+            # The top of a thread: who waits is told.
+            answer.set_exception(exc)
+
+    # It must not keep the process from ending.
+    threading.Thread(target=run, daemon=True).start()
+    return answer.result(seconds)
+
+
+def _is_refused(exc: Exception) -> bool:
+    """It is known who asks, and that he may not have it."""
+    # castellan tells nobody what Barbican's client has told it.
+    status = getattr(exc.__context__, 'status_code', None)
+    return status == http.HTTPStatus.FORBIDDEN
+
+
+def _no_certificate(uuid: str) -> errors.Untrusted:
+    return errors.Untrusted(
+        reason=f'{uuid} in the key manager is not a certificate, or not '
+        'stored as one (in PEM, as application/octet-stream)'
+    )
+
+
+def _unavailable(uuid: str) -> errors.ServiceUnavailable:
+    return errors.ServiceUnavailable(
+        service='The key manager',
+        reason=f'certificate {uuid} cannot be read',
+    )
 
 
 def _fault(certificate: x509.Certificate) -> str:

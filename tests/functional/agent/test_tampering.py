@@ -100,10 +100,20 @@ class TamperingTest(base.BaseTestCase):
         self.conductor = fakes.Conductor()
         self.keys = self.path / 'keys'
         self.keys.mkdir()
-        self.signer = signing.Signer(self.keys)
-        self.strangers = signing.Signer(self.keys)
+        self.signer = self.new_signer()
+        self.strangers = self.new_signer()
         self.fence = 0
         self.start()
+
+    def new_signer(self):
+        """Whose certificate is among :meth:`certificates`."""
+        return signing.Signer(self.keys)
+
+    def certificates(self):
+        return handing.certificates_in(self.keys)
+
+    def allowed(self):
+        return f'*:{self.signer.uuid}'
 
     def start(self):
         entries = journal.Journal(self.path / 'state')
@@ -113,9 +123,9 @@ class TamperingTest(base.BaseTestCase):
             self.path,
             2**30,
             self.images.download,
-            keys=self.keys,
+            keys=self.certificates(),
             wanted='required',
-            allowed=f'*:{self.signer.uuid}',
+            allowed=self.allowed(),
         )
         self.executor = executor.Executor(
             entries,

@@ -1,8 +1,10 @@
 """What castellan's key managers give, and what is made of it."""
 
 import pathlib
+import threading
 
 import fixtures
+from barbicanclient import exceptions as barbican_exc
 from castellan import options
 from castellan.common import exception
 from castellan.common.objects import opaque_data
@@ -26,13 +28,71 @@ class Opaque(certificate_files.CertificateFiles):
         return opaque_data.OpaqueData(b'a password')
 
 
+class Text(certificate_files.CertificateFiles):
+    """Has text where castellan's Barbican expects bytes."""
+
+    def get(self, context, managed_object_id, metadata_only=False):
+        found = super().get(context, managed_object_id)
+        if metadata_only:
+            return found
+        raise TypeError('a str and no bytes')
+
+
+class Nonsense(certificate_files.CertificateFiles):
+    """Answers nothing that its client understands."""
+
+    def get(self, context, managed_object_id, metadata_only=False):
+        raise KeyError('title')
+
+
+class Refusing(certificate_files.CertificateFiles):
+    """As Barbican, of what others keep in it for themselves."""
+
+    def get(self, context, managed_object_id, metadata_only=False):
+        try:
+            raise barbican_exc.HTTPClientError('Forbidden', 403)
+        except barbican_exc.HTTPClientError as exc:
+            raise exception.KeyManagerError(reason=exc) from exc
+
+
+class Restarting(certificate_files.CertificateFiles):
+    """Is there again when it is asked for the third time."""
+
+    asked = 0
+
+    def get(self, context, managed_object_id, metadata_only=False):
+        self.asked += 1
+        if self.asked < 3:
+            raise exception.KeyManagerError(reason='connection refused')
+        return super().get(context, managed_object_id)
+
+
+class Stuck(certificate_files.CertificateFiles):
+    """Answers the first of its clients when *end* is set, or very late."""
+
+    end = threading.Event()
+    clients = 0
+
+    def __init__(self, configuration):
+        super().__init__(configuration)
+        Stuck.clients += 1
+        self.first = Stuck.clients == 1
+
+    def get(self, context, managed_object_id, metadata_only=False):
+        if self.first:
+            self.end.wait(20)
+        return super().get(context, managed_object_id)
+
+
 class CertificatesTest(base.BaseTestCase):
     def setUp(self):
         super().setUp()
         self.path = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
         self.certificates = self.backed_by('certificate_files')
 
-    def backed_by(self, backend):
+    def backed_by(self, backend, **times):
+        if isinstance(backend, type):
+            backend = f'{backend.__module__}.{backend.__name__}'
         conf = cfg.ConfigOpts()
         conf([], default_config_files=[])
         options.set_defaults(conf, backend=backend)
@@ -40,7 +100,7 @@ class CertificatesTest(base.BaseTestCase):
             certificate_files.OPTS, group=certificate_files.GROUP
         )
         conf.set_override('path', str(self.path), 'certificate_files')
-        return certificates.Certificates(conf)
+        return certificates.Certificates(conf, **{'pause': 0, **times})
 
     def signer(self, **values):
         return signing.Signer(self.path, **values)
@@ -56,6 +116,11 @@ class CertificatesTest(base.BaseTestCase):
             errors.Untrusted, self.verify, said, content
         )
         self.assertIn(words, refusal.message)
+
+    def unavailable(self, said):
+        self.assertRaises(
+            errors.ServiceUnavailable, self.certificates.verifier, said
+        )
 
     def test_every_type_of_key_and_hash_that_glance_has_is_checked(self):
         for key_type in ('RSA-PSS', 'ECC_SECP384R1', 'ECC_SECP521R1', 'DSA'):
@@ -112,10 +177,28 @@ class CertificatesTest(base.BaseTestCase):
         self.refused(said, 'there is no certificate')
 
     def test_what_is_no_certificate_is_refused(self):
-        self.certificates = self.backed_by(
-            f'{Opaque.__module__}.{Opaque.__name__}'
-        )
-        self.refused(self.signer().properties(CONTENT), 'is not a certificate')
+        for backend in (Opaque, Text):
+            self.certificates = self.backed_by(backend)
+            said = self.signer().properties(CONTENT)
+            self.refused(said, 'is not a certificate, or not stored as one')
+
+    def test_what_the_key_manager_keeps_for_others_is_refused(self):
+        self.certificates = self.backed_by(Refusing)
+        said = self.signer().properties(CONTENT)
+        self.refused(said, 'does not let this service read certificate')
+
+    def test_a_key_manager_that_is_restarted_is_asked_again(self):
+        self.certificates = self.backed_by(Restarting)
+        self.verify(self.signer().properties(CONTENT))
+
+    def test_a_key_manager_that_does_not_answer_is_not_waited_for(self):
+        self.addCleanup(Stuck.end.set)
+        self.certificates = self.backed_by(Stuck, seconds=0.1)
+        said = self.signer().properties(CONTENT)
+        self.unavailable(said)
+        # With a client of its own, and what is ample for reading a file.
+        self.certificates._seconds = 60
+        self.verify(said)
 
     def test_a_key_manager_that_cannot_be_used_is_not_taken_for_a_verdict(
         self,
@@ -124,14 +207,15 @@ class CertificatesTest(base.BaseTestCase):
         (
             self.path / f'{said["img_signature_certificate_uuid"]}.pem'
         ).write_text('damaged')
-        self.assertRaises(
-            errors.ServiceUnavailable, self.certificates.verifier, said
-        )
-        for backend in ('no_such_backend', 'no.such.Class', 'barbican'):
+        self.unavailable(said)
+        for backend in (
+            'no_such_backend',
+            'no.such.Class',
+            'barbican',
+            Nonsense,
+        ):
             self.certificates = self.backed_by(backend)
-            self.assertRaises(
-                errors.ServiceUnavailable, self.certificates.verifier, said
-            )
+            self.unavailable(said)
 
 
 class TestFiles(base.BaseTestCase):
