@@ -24,6 +24,7 @@ from cyborg_fpga import model
 from cyborg_fpga import nouns
 from cyborg_fpga.clients import placement
 from cyborg_fpga.conductor import providers
+from cyborg_fpga.conductor import wipes
 from cyborg_fpga.db import attributes
 from cyborg_fpga.db import bitstreams
 from cyborg_fpga.db import deployables
@@ -52,6 +53,8 @@ class Inventory:
         self._locks: dict[str, threading.Lock] = {}
         self._guard = threading.Lock()
         self._teller = uuidutils.generate_uuid()
+        # By host, what was said of its cards that cannot be wiped.
+        self._said: dict[str, str] = {}
 
     def report(
         self, ctx: context.RequestContext, report: model.HostReport
@@ -97,6 +100,7 @@ class Inventory:
                 for _ in range(_ROUNDS):
                     self._await_turn(ctx, hostname)
                     host, told, regions = deployables.on_host(ctx, hostname)
+                    self._warn(host, regions)
                     wanted, kept = self._arrange(ctx, host, regions, leaving)
                     digest = _digest(wanted)
                     if force or told != digest:
@@ -111,6 +115,27 @@ class Inventory:
                 raise
             # It is marked again and again; the reconciler goes on.
             return asked
+
+    def _warn(
+        self, host: nouns.Host, regions: Sequence[nouns.Deployable]
+    ) -> None:
+        """Say once what will be quarantined by the first claim of it."""
+        rules = wipes.Rules.configured(self._conf.conductor)
+        words = ', '.join(
+            f'{region.name} ({level})'
+            for region, level in rules.lacking(regions)
+        )
+        if words and words != self._said.get(host.hostname):
+            LOG.warning(
+                'Host %s: these can be claimed once at most, since their '
+                'cards cannot be wiped at the level that is configured, and '
+                'are quarantined then: %s. Configure [agent] blank_bitstreams '
+                'there, or a level that they have in [conductor] wipe_public '
+                'and wipe_at_least',
+                host.hostname,
+                words,
+            )
+        self._said[host.hostname] = words
 
     def _await_turn(self, ctx: context.RequestContext, hostname: str) -> None:
         """Begin to tell Placement of a host, as nobody else does."""

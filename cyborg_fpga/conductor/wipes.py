@@ -89,6 +89,16 @@ class Rules:
         level = self.level(region, private=private)
         return level is _Level.NONE or level in region.wipe_levels
 
+    def lacking(
+        self, regions: Iterable[nouns.Deployable]
+    ) -> list[tuple[nouns.Deployable, model.WipeLevel]]:
+        """Those that cannot be wiped after whatever is public, and how."""
+        return [
+            (region, self.level(region, private=False))
+            for region in regions
+            if not self.possible(region, private=False)
+        ]
+
     def allow(
         self, region: nouns.Deployable, image: nouns.Bitstream | None
     ) -> bool:

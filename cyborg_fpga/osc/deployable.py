@@ -34,6 +34,7 @@ _LONG = (
     'rp_name',
     'rp_uuid',
     'wipe_pending',
+    'wipe_levels',
     'created_at',
     'updated_at',
 )

@@ -164,6 +164,7 @@ def _shown(
         'region_id': region.region_id,
         'function_id': region.function_id if told else None,
         'wipe_pending': region.wipe_pending,
+        'wipe_levels': [level.value for level in region.wipe_levels],
         'handles': [_handle(handle, whose) for handle in region.handles],
         'links': [
             *call.self_link('deployables', region.uuid),

@@ -1,11 +1,16 @@
 """How deep a card is wiped: what is configured, and what who had it wants."""
 
+import logging
+
+import fixtures
 from oslotest import base as oslotest
 
 from cyborg_fpga import errors
 from cyborg_fpga import model
+from cyborg_fpga.conductor import inventory
 from cyborg_fpga.conductor import wipes
 from cyborg_fpga.db import claims
+from cyborg_fpga.db import models
 from tests.unit.conductor import base
 from tests.unit.conductor import test_arqs
 from tests.unit.conductor import test_choice as build
@@ -128,7 +133,7 @@ class TestClaim(base.ConductorTest):
         self.assertEqual({BLANK}, self.demands(taken))
 
     def change_region(self, uuid, **values):
-        table = db.models.Deployable
+        table = models.Deployable
         self.change(table, table.uuid == uuid, **values)
 
     def test_card_that_cannot_do_it_is_not_claimed(self):
@@ -156,6 +161,56 @@ class TestClaim(base.ConductorTest):
         self.rooms.refuses['allocate'] = errors.NoCapacity(reason='used up')
         self.assertRaises(errors.NoCapacity, self.claim, wipe_level='blank')
         self.assertEqual([NONE] * 2, [r.wipe_at_least for r in self.regions()])
+
+
+class TestWarning(base.ConductorTest):
+    """What the operator is told of cards before they are quarantined."""
+
+    def setUp(self):
+        super().setUp()
+        self.log = self.useFixture(
+            fixtures.FakeLogger(inventory.__name__, level=logging.WARNING)
+        )
+
+    def said(self):
+        """What was said since the last look."""
+        self.manager.reconciler._inventory.sync_host(self.ctx, db.HOST)
+        found = self.log.output
+        self.log.reset_output()
+        return found
+
+    def without_levels(self):
+        bare = db.card(db.CARD, db.region(wipe_levels=()))
+        self.store(bare, db.card(db.OTHER_CARD))
+
+    def wipe_public(self, level):
+        self.database.conf.set_override('wipe_public', level, 'conductor')
+
+    def test_card_without_any_level_is_named_once(self):
+        self.assertEqual('', self.said())
+        self.without_levels()
+        words = self.said()
+        self.assertIn(f'{db.CARD}/0 (clear)', words)
+        self.assertNotIn(db.OTHER_CARD, words)
+        self.assertEqual('', self.said())
+
+    def test_it_is_named_again_by_a_conductor_that_starts(self):
+        self.without_levels()
+        self.said()
+        self.manager = self.conductor()
+        self.addCleanup(self.manager.reconciler.stop)
+        self.assertIn(db.CARD, self.said())
+
+    def test_cards_without_the_level_that_is_configured_are_named(self):
+        self.ask('report', report=self.only_resetting().to_wire())
+        self.assertEqual('', self.said())
+        self.wipe_public('clear')
+        self.assertIn(f'{db.OTHER_CARD}/0 (clear)', self.said())
+
+    def test_nobody_is_warned_of_cards_that_are_not_wiped(self):
+        self.wipe_public('none')
+        self.without_levels()
+        self.assertEqual('', self.said())
 
 
 class TestShared(base.ConductorTest):
