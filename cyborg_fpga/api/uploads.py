@@ -139,8 +139,8 @@ class Uploads:
         image = self._glance.get(image_uuid, ctx)
         found: header.Header | None = None
         try:
-            if image.status != 'active' or not image.size:
-                raise source.bad(f'its status is {image.status}')
+            if image.fault:
+                raise source.bad(image.fault)
             found = self._read_all(image)
             _compare(image.properties, found)
             fault = self._rules.fault(signature.said(image.properties))

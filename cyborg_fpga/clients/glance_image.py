@@ -65,6 +65,19 @@ class Image:
     updated_at: str
     bloated: bool = False
 
+    @property
+    def fault(self) -> str:
+        """Why nobody can use what is in it, in a sentence; '': nothing."""
+        if self.status != 'active':
+            return f'its status is {self.status}'
+        if self.bloated:
+            return 'it has more properties than can be read'
+        if not self.size:
+            return 'it is empty'
+        if not self.os_hash_value:
+            return 'it has no os_hash_value: Glance has not hashed it'
+        return ''
+
 
 def read(item: Any) -> Image:
     """Make a record of what Glance says.

@@ -5,6 +5,7 @@ image, and the caller may act on them.
 """
 
 import contextlib
+import html
 import http
 import re
 from collections.abc import Iterable
@@ -188,4 +189,5 @@ def _words(answer: requests.Response) -> str:
     """The sentence in one of Glance's documents, which are HTML."""
     plain = re.sub(r'<title>.*?</title>|<h1>.*?</h1>', ' ', answer.text)
     plain = re.sub(r'<[^>]*>', ' ', plain)
-    return ' '.join(plain.split())[:_MAX_WORDS] or str(answer.status_code)
+    plain = ' '.join(html.unescape(plain).split())
+    return plain[:_MAX_WORDS] or str(answer.status_code)

@@ -77,15 +77,7 @@ def _unfit(image: glance.Image) -> str:
     """What is wrong whatever the properties say, in a sentence."""
     if glance.TAG not in image.tags:
         return f'it has no tag {glance.TAG}'
-    if image.status != 'active':
-        return f'its status is {image.status}'
-    if image.bloated:
-        return 'it has more properties than can be read'
-    if not image.size:
-        return 'it is empty'
-    if not image.os_hash_value:
-        return 'it has no os_hash_value: Glance has not hashed it'
-    return ''
+    return image.fault
 
 
 def _clip(value: str | None, limit: int) -> str | None:

@@ -123,6 +123,7 @@ class ListClaim(listing.Lister):
 
     collection = 'claims'
     short, long = _SHORT, _LONG
+    order = 'created_at:desc'
     filters = (
         listing.HOST,
         listing.one_of(

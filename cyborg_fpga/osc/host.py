@@ -26,6 +26,7 @@ class ListHost(listing.Lister):
 
     collection = 'hosts'
     short, long = _SHORT, _LONG
+    order = 'hostname:asc'
     filters = (
         listing.one_of(
             'status',

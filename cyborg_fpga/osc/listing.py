@@ -51,12 +51,14 @@ class Lister(command.Lister):
 
     :cvar collection: Last part of its URL, and its name in the answer.
     :cvar short: Members that are shown; *long* are those with ``--long``.
+    :cvar order: The server's, where none is asked for.
     """
 
     collection: ClassVar[str]
     short: ClassVar[Sequence[str]]
     long: ClassVar[Sequence[str]]
     filters: ClassVar[Sequence[Filter]]
+    order: ClassVar[str] = 'created_at:asc'
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = super().get_parser(prog_name)
@@ -64,7 +66,7 @@ class Lister(command.Lister):
             group = parser.add_mutually_exclusive_group()
             for one in same:
                 group.add_argument(one.option, dest=one.name, **one.how)
-        _add_options(parser)
+        _add_options(parser, self.order)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> Any:
@@ -81,7 +83,7 @@ class Lister(command.Lister):
         return item
 
 
-def _add_options(parser: argparse.ArgumentParser) -> None:
+def _add_options(parser: argparse.ArgumentParser, order: str) -> None:
     parser.add_argument(
         '--long', action='store_true', help='Show more columns.'
     )
@@ -99,7 +101,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--sort',
         metavar='<key>[:asc|:desc]',
-        help='Sort by this member of the items (default: created_at:desc).',
+        help=f'Sort by this member of the items (default: {order}).',
     )
 
 

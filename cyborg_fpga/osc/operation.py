@@ -40,6 +40,7 @@ class ListOperation(listing.Lister):
 
     collection = 'operations'
     short, long = _SHORT, _LONG
+    order = 'created_at:desc'
     filters = (
         listing.HOST,
         listing.by(

@@ -81,7 +81,7 @@ class CreateBitstream(command.ShowOne):
 
     def take_action(self, parsed_args: argparse.Namespace) -> Any:
         path = parsed_args.file
-        said = {'name': path.name, **_said(parsed_args)}
+        said = {'name': _name(path), **_said(parsed_args)}
         try:
             with open(path, 'rb') as stream:
                 size = os.fstat(stream.fileno()).st_size
@@ -140,8 +140,14 @@ class DeleteBitstream(command.Command):
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         api = client.of(self.app)
+        failed = []
         for image in parsed_args.images:
-            api.delete(f'/bitstreams/{bitstream.resolve(api, image)}')
+            try:
+                api.delete(f'/bitstreams/{bitstream.resolve(api, image)}')
+            except exceptions.CommandError as exc:
+                failed.append(str(exc))
+        if failed:
+            raise exceptions.CommandError('\n'.join(failed))
 
 
 class VerifyBitstream(command.ShowOne):
@@ -183,6 +189,11 @@ def _said(parsed_args: argparse.Namespace) -> dict[str, str]:
     return {name: value for name, value in found.items() if value is not None}
 
 
+def _name(path: pathlib.Path) -> str:
+    """A file's name as text, whatever the bytes in it."""
+    return os.fsencode(path.name).decode(errors='replace')
+
+
 class _Body:
     """A file on its way, with a bar on a terminal's standard error."""
 
@@ -198,12 +209,15 @@ class _Body:
 
     def __iter__(self) -> Iterator[bytes]:
         sent = 0
-        while piece := self._stream.read(_PIECE):
-            yield piece
-            sent += len(piece)
-            self._show(sent)
-        if self._progress:
-            sys.stderr.write('\n')
+        try:
+            while piece := self._stream.read(_PIECE):
+                yield piece
+                sent += len(piece)
+                self._show(sent)
+        finally:
+            # Also where the server hangs up: its line is for the reason.
+            if self._progress and sent:
+                sys.stderr.write('\n')
 
     def _show(self, sent: int) -> None:
         if not self._progress:

@@ -83,7 +83,12 @@ class Bitstreams(handler.Controller):
         call.authorize(policies.DELETE)
         image = _visible(call, uuid)
         call.authorize(policies.DELETE, image.owner)
-        self._uploads.delete(call.ctx, image.uuid)
+        try:
+            self._uploads.delete(call.ctx, image.uuid)
+        except errors.NotFound:
+            # Glance tells nobody of what it has lost.
+            self._refresh(call, image.uuid)
+            raise
         self._refresh(call, image.uuid)
 
     @handler.expose(body=[(0, parts.NO_BODY)], answers={200: schema.VERDICT})

@@ -218,6 +218,10 @@ class Create(UploadTest):
         self.refuse(400, 'fpga.invalid_input', colour='blue')
         self.refuse(400, 'fpga.invalid_input', type='No Type')
 
+    def test_what_glance_says_is_plain_text(self):
+        sentence = self.refuse(400, 'fpga.invalid_input', name='\U0001f642')
+        self.assertIn("Glance refused it: Name can't contain", sentence)
+
     def test_only_this_one_may_be_large(self):
         limit = self.service.conf.api.max_upload_bytes
         self.refuse(413, 'fpga.too_large', length=limit + 1)
@@ -340,6 +344,14 @@ class Delete(UploadTest):
         url = f'/bitstreams/{made["uuid"]}'
         self.refused(404, self.service.call('GET', url, token=ALICE))
 
+    def test_one_that_glance_has_lost_is_offered_no_more(self):
+        made = self.sent()
+        self.service.cloud.delete(made['uuid'])
+        url = f'/bitstreams/{made["uuid"]}'
+        self.assertEqual(made, self.service.get(url, token=ALICE))
+        self.refused(404, self.service.call('DELETE', url, token=ALICE))
+        self.refused(404, self.service.call('GET', url, token=ALICE))
+
     def test_what_glance_protects_stays_and_it_says_why(self):
         made = self.sent()
         images = self.service.cloud.glance().images
@@ -398,6 +410,22 @@ class Verify(UploadTest):
             made['uuid'], region_id='9' * 32
         )
         self.assertIn('in the file it is', self.verify(made)['reason'])
+
+    def test_what_cannot_be_used_is_not_good(self):
+        images = self.service.cloud.glance().images
+        bloated = self.sent()
+        many = {f'p{number}': 'x' * 60000 for number in range(2)}
+        images.update(bloated['uuid'], **many)
+        self.assertIn('more properties than', self.verify(bloated)['reason'])
+        empty = images.create(
+            name=self.name, tags=['FPGA'], visibility='public',
+            disk_format='raw', container_format='bare',
+        ).id  # fmt: skip
+        self.addCleanup(self.forget, empty)
+        images.upload(empty, io.BytesIO())
+        # So the catalogue knows of it.
+        self.refused(409, self.service.ask(image_uuid=empty, token=ALICE))
+        self.assertIn('is empty', self.verify({'uuid': empty})['reason'])
 
     def test_a_part_of_a_signature_is_noticed(self):
         made = self.sent()

@@ -4,6 +4,8 @@ Neither side imports the other, so only this notices when one is renamed.
 """
 
 import argparse
+import importlib
+import inspect
 
 import jsonschema
 
@@ -96,6 +98,16 @@ class TestAgreement(base.CommandTest):
                 asked = self.server.requests[-1][2]
                 self.assertTrue(asked, argv)
                 jsonschema.validate(asked, query)
+
+    def test_the_order_that_help_tells_is_the_servers(self):
+        for name, (cls, _, _) in LISTS.items():
+            module = importlib.import_module(f'cyborg_fpga.db.{name}')
+            given = inspect.signature(module.list_page).parameters
+            self.assertEqual(
+                f'{given["sort_key"].default}:{given["sort_dir"].default}',
+                cls.order,
+                name,
+            )
 
     def test_the_types_have_the_columns_of_their_list(self):
         schema = bitstream_schema.TYPES[0][1]

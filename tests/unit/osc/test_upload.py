@@ -1,6 +1,7 @@
 """The commands that put bitstreams into Glance and change them there."""
 
 import io
+import os
 import pathlib
 
 import fixtures
@@ -68,6 +69,26 @@ class TestCreate(base.CommandTest):
         self.assertIn('26%', text)
         self.assertTrue(text.endswith('100%\n'), text)
 
+    def test_the_bar_ends_its_line_where_the_server_hangs_up(self):
+        terminal = Terminal()
+        self.useFixture(
+            fixtures.MonkeyPatch(f'{upload.__name__}.sys.stderr', terminal)
+        )
+        with open(self.file, 'rb') as stream:
+            pieces = iter(upload._Body(stream, 4_000_000, progress=True))
+            next(pieces)
+            next(pieces)
+            pieces.close()
+        text = terminal.getvalue()
+        self.assertTrue(text.endswith('26%\n'), text)
+
+    def test_a_name_that_is_not_in_utf8_is_sent_as_text(self):
+        self.server.answers('POST', '/v2/bitstreams', MADE, status=201)
+        file = os.fsdecode(bytes(self.file.parent) + b'/w\xfcst.gbs')
+        os.link(self.file, file)
+        self.run_command(upload.CreateBitstream, file)
+        self.assertEqual('w\ufffdst.gbs', self.server.requests[0][2]['name'])
+
     def test_a_refusal_is_said_in_the_services_words(self):
         self.server.refuses(
             'POST', '/v2/bitstreams', 400, 'it is cut off', 'fpga.bad'
@@ -134,6 +155,25 @@ class TestDelete(base.CommandTest):
                 for method, path, _, _ in self.server.requests
                 if method == 'DELETE'
             ],
+        )
+
+    def test_one_that_is_not_there_does_not_keep_others(self):
+        self.server.answers('GET', '/v2/bitstreams', {'bitstreams': []})
+        self.server.answers(
+            'DELETE', f'/v2/bitstreams/{UUID}', None, status=204
+        )
+        exc = self.assertRaises(
+            exceptions.CommandError,
+            self.run_command,
+            upload.DeleteBitstream,
+            *('aes', UUID, 'dsp'),
+        )
+        self.assertEqual(
+            'No bitstream is called aes.\nNo bitstream is called dsp.',
+            str(exc),
+        )
+        self.assertEqual(
+            ['GET', 'DELETE', 'GET'], [one[0] for one in self.server.requests]
         )
 
 
