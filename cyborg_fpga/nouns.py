@@ -22,6 +22,12 @@ ARQ_STATES: Mapping[model.ClaimState, str] = {
 }
 
 
+#: Those that an image's property ``driver`` may bind it to.
+DRIVERS = frozenset(
+    ('aws_f2', 'fake', 'fpga_manager', 'intel_dfl', 'pci', 'xilinx_xrt')
+)
+
+
 def content_name(algo: str, value: str) -> str:
     """What a host's cache calls the bytes that have this hash."""
     return f'{algo}-{value}'
@@ -191,6 +197,7 @@ class RegionKind:
     region_id: str | None
     vendor: str
     family: str = ''
+    driver: str = ''
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +206,7 @@ class Bitstream:
 
     :ivar uuid: The image's.
     :ivar family: The only cards that it is for; *shell* is for people.
+    :ivar driver: As its property says; see :attr:`handled_by`.
     :ivar signature: Glance's properties of it; None: it has none.
     :ivar public: Usable by everybody, or of a trusted project: may become
         traits.
@@ -232,9 +240,18 @@ class Bitstream:
     )
 
     @property
-    def made_for(self) -> tuple[str | None, str | None, str | None]:
+    def handled_by(self) -> str | None:
+        """The only driver whose cards it is for; None: any driver's.
+
+        Cyborg's specification has the guest's software under the same name:
+        what is none of ours is for people.
+        """
+        return self.driver if self.driver in DRIVERS else None
+
+    @property
+    def made_for(self) -> tuple[str | None, ...]:
         """What decides which regions it fits."""
-        return self.region_id, self.vendor, self.family
+        return self.region_id, self.vendor, self.family, self.handled_by
 
     @property
     def content(self) -> str | None:

@@ -51,8 +51,14 @@ def fits(
         bitstream.region_id is not None
         and bitstream.region_id == region.region_id
         and bitstream.vendor in (None, region.vendor)
-        # Of an imported card nobody knows it before its first report.
-        and (not region.family or bitstream.family in (None, region.family))
+        # Of an imported card nobody knows the rest before its first report.
+        and (
+            not region.family
+            or (
+                bitstream.family in (None, region.family)
+                and bitstream.handled_by in (None, region.driver)
+            )
+        )
     )
 
 
@@ -93,6 +99,12 @@ def misfit(
     if bitstream.region_id is None:
         return f'image {bitstream.uuid} does not say for which region it is'
     alike = [r for r in regions if r.region_id == bitstream.region_id]
+    drivers = sorted({region.driver for region in alike})
+    if bitstream.handled_by and alike and bitstream.handled_by not in drivers:
+        return (
+            f'image {bitstream.uuid} is for cards of driver '
+            f'{bitstream.handled_by}, those there are of {", ".join(drivers)}'
+        )
     if bitstream.family and alike:
         cards = sorted({region.family for region in alike})
         return (

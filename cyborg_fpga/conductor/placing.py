@@ -272,5 +272,8 @@ def _holding(
 
 def _kind(region: nouns.Deployable) -> nouns.RegionKind:
     return nouns.RegionKind(
-        region_id=region.region_id, vendor=region.vendor, family=region.family
+        region_id=region.region_id,
+        vendor=region.vendor,
+        family=region.family,
+        driver=region.driver,
     )

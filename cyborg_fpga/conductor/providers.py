@@ -9,6 +9,7 @@ programmed to be that.
 import collections
 import dataclasses
 import hashlib
+import itertools
 import re
 import uuid
 from collections.abc import Collection
@@ -338,14 +339,14 @@ def _look_up(
 ) -> frozenset[str]:
     """What *types* has under *keys* for bitstreams that fit *region*.
 
-    A bitstream without a region id fits nothing; one that names a vendor or
-    a family fits that one's alone.
+    A bitstream without a region id fits nothing; one that names a vendor, a
+    family or a driver fits that one's alone.
     """
     found: set[str] = set()
-    for vendor in ('', region.vendor) if region.region_id else ():
-        for family in ('', region.family):
-            where = f'{region.region_id} {vendor} {family}'
-            found.update(*(types.get(f'{key} {where}', ()) for key in keys))
+    words = [('', w) for w in (region.vendor, region.family, region.driver)]
+    for named in itertools.product(*words) if region.region_id else ():
+        where = ' '.join((region.region_id or '', *named))
+        found.update(*(types.get(f'{key} {where}', ()) for key in keys))
     return frozenset(found)
 
 

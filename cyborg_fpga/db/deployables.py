@@ -181,6 +181,7 @@ def kinds(
             models.Deployable.region_id,
             models.Device.vendor,
             models.Device.family,
+            models.Device.driver,
         )
         .join(models.Device, models.Device.id == models.Deployable.device_id)
         .join(models.Host, models.Host.id == models.Deployable.host_id)
@@ -190,7 +191,10 @@ def kinds(
         query = query.where(models.Host.hostname == hostname)
     return [
         nouns.RegionKind(
-            region_id=row.region_id, vendor=row.vendor, family=row.family
+            region_id=row.region_id,
+            vendor=row.vendor,
+            family=row.family,
+            driver=row.driver,
         )
         for row in ctx.session.execute(query)
     ]

@@ -36,12 +36,14 @@ class Bitstreams(handler.Controller):
         """
         call.authorize(policies.GET_ALL)
         narrow: dict[str, Any] = {}
+        shown = _shown
         if not call.may(policies.GET_ALL_PROJECTS):
             narrow['project_id'] = call.ctx.project_id
         if 'fits' in call.query:
             narrow['fits'] = _region(call)
+            shown = functools.partial(_shown, region=narrow['fits'])
         return paging.page(
-            call, 'bitstreams', bitstreams.list_page, _shown, narrow=narrow
+            call, 'bitstreams', bitstreams.list_page, shown, narrow=narrow
         )
 
     @handler.expose(answers={200: schema.BITSTREAM})
@@ -175,7 +177,22 @@ def _visible(call: handler.Call, uuid: str) -> nouns.Bitstream:
     return image
 
 
-def _shown(call: handler.Call, image: nouns.Bitstream) -> dict[str, Any]:
+def _misfit(image: nouns.Bitstream, region: nouns.Deployable | None) -> str:
+    """Why *image* cannot be had in *region*; '': nothing is in the way."""
+    if region is None or image.handled_by in (None, region.driver):
+        return ''
+    return (
+        f'it is for cards of driver {image.handled_by}, this one is of '
+        f'{region.driver}'
+    )
+
+
+def _shown(
+    call: handler.Call,
+    image: nouns.Bitstream,
+    region: nouns.Deployable | None = None,
+) -> dict[str, Any]:
+    misfit = _misfit(image, region)
     return {
         'uuid': image.uuid,
         'name': image.name,
@@ -194,8 +211,8 @@ def _shown(call: handler.Call, image: nouns.Bitstream) -> dict[str, Any]:
         'size': image.size,
         'hash_algo': image.hash_algo,
         'hash_value': image.hash_value,
-        'usable': image.usable,
-        'reason': image.reason,
+        'usable': image.usable and not misfit,
+        'reason': image.reason or misfit,
         'image_updated_at': image.image_updated_at,
         'links': call.self_link('bitstreams', image.uuid),
     }

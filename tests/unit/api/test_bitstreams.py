@@ -1,5 +1,6 @@
 """What is refused of uploads and changes before Glance is asked."""
 
+import dataclasses
 import io
 
 from oslo_utils.fixture import uuidsentinel as uuids
@@ -7,7 +8,9 @@ from oslotest import base as test
 
 from cyborg_fpga import errors
 from cyborg_fpga.api import octets
+from cyborg_fpga.db import bitstreams
 from cyborg_fpga.simulator import samples
+from tests.fixtures import api as fixture
 from tests.unit.api import base
 
 FILE = samples.sample_gbs('1' * 32, '2' * 32)
@@ -49,6 +52,38 @@ class TestUpload(base.ApiTest):
     def test_what_the_file_contradicts_is_refused(self):
         self.refuse(400, f'function_id={"3" * 32}')
         self.refuse(503, f'function_id={"2" * 32}')
+
+
+class TestFits(base.ApiTest):
+    def found(self, driver):
+        """Whether one that names *driver* is usable where it fits, and why."""
+        image = bitstreams.get(fixture.CTX, uuids.public)
+        bitstreams.upsert(
+            fixture.CTX, [dataclasses.replace(image, driver=driver)]
+        )
+        regions = self.call('GET', '/v2/deployables').json['deployables']
+        query = f'fits={regions[0]["uuid"]}&name=crypto%20v1'
+        (shown,) = self.call('GET', f'/v2/bitstreams?{query}').json[
+            'bitstreams'
+        ]
+        everywhere = self.call('GET', f'/v2/bitstreams/{uuids.public}').json
+        self.assertTrue(everywhere['usable'])
+        self.assertEqual('', everywhere['reason'])
+        return shown['usable'], shown['reason']
+
+    def test_one_of_another_driver_says_so(self):
+        self.assertEqual(
+            (
+                False,
+                'it is for cards of driver pci, this one is of intel_dfl',
+            ),
+            self.found('pci'),
+        )
+
+    def test_one_of_its_driver_or_of_none_of_ours_is_usable(self):
+        for driver in ('intel_dfl', None, 'DPDK'):
+            with self.subTest(driver):
+                self.assertEqual((True, ''), self.found(driver))
 
 
 class TestOwners(base.ApiTest):

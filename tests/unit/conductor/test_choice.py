@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from importlib import metadata
 
 from oslotest import base
 
@@ -60,6 +61,44 @@ class TestFamilies(base.BaseTestCase):
             choice.misfit(kinds, image),
         )
         self.assertIn('is for region', choice.misfit(kinds[1:], image))
+
+
+class TestDrivers(base.BaseTestCase):
+    def fits(self, driver, wanted, **region):
+        return choice.fits(
+            place(1, driver=driver, **region), build.image(driver=wanted)
+        )
+
+    def test_one_of_a_driver_of_ours_fits_its_cards_alone(self):
+        self.assertTrue(self.fits('intel_dfl', 'intel_dfl'))
+        self.assertFalse(self.fits('pci', 'intel_dfl'))
+
+    def test_what_else_is_called_a_driver_is_for_people(self):
+        self.assertTrue(self.fits('intel_dfl', 'DPDK 23.11'))
+        self.assertTrue(self.fits('intel_dfl', None))
+
+    def test_imported_card_that_has_not_reported_is_taken(self):
+        self.assertTrue(self.fits('intel', 'intel_dfl', family=''))
+
+    def test_another_driver_is_the_reason_where_the_region_is_none(self):
+        image = build.image(driver='pci')
+        kinds = [
+            nouns.RegionKind(
+                region_id=build.R1, vendor='intel', driver='intel_dfl'
+            )
+        ]
+        self.assertEqual(
+            f'image {image.uuid} is for cards of driver pci, those there are '
+            'of intel_dfl',
+            choice.misfit(kinds, image),
+        )
+
+    def test_drivers_of_ours_are_those_that_are_installed(self):
+        found = metadata.entry_points(group='cyborg_fpga.drivers')
+        ours = {
+            one.name for one in found if one.value.startswith('cyborg_fpga.')
+        }
+        self.assertEqual(ours, nouns.DRIVERS)
 
 
 class TestBest(base.BaseTestCase):

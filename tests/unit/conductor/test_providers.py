@@ -484,6 +484,13 @@ class TestChangingTraits(base.BaseTestCase):
             self.FUNCTION, providers.deployable_traits(self.loaded(), types)
         )
 
+    def test_what_another_driver_loads_is_no_promise(self):
+        for driver, promised in (('pci', False), ('intel_dfl', True)):
+            with self.subTest(driver):
+                types = providers.types_by_region([image(driver=driver)])
+                found = providers.deployable_traits(region(), types)
+                self.assertEqual(promised, self.CRYPTO <= found)
+
 
 IMAGES = ['i1', 'i2', 'i3', 'i4']
 TYPES = ['crypto', 'dpi']
@@ -499,7 +506,7 @@ def images(draw):
             function_id=draw(st.sampled_from([F1, F2, None])),
             vendor=draw(st.sampled_from(['intel', 'xilinx', None])),
             family=draw(st.sampled_from(['PAC_D5005', 'PAC_A10', None])),
-            driver=draw(st.sampled_from(['intel_dfl', 'other', None])),
+            driver=draw(st.sampled_from(['intel_dfl', 'pci', 'DPDK', None])),
         )
         for name in draw(st.lists(st.sampled_from(IMAGES), unique=True))
     ]
