@@ -5,7 +5,6 @@ megabytes of a file are in memory, whatever its size.
 """
 
 import contextlib
-import dataclasses
 import functools
 import hashlib
 import time
@@ -19,12 +18,14 @@ from oslo_utils import uuidutils
 from cyborg_fpga import context
 from cyborg_fpga import errors
 from cyborg_fpga.api import octets
+from cyborg_fpga.api import verdicts
 from cyborg_fpga.bitstream import formats
 from cyborg_fpga.bitstream import header
 from cyborg_fpga.bitstream import passing
 from cyborg_fpga.bitstream import properties
 from cyborg_fpga.bitstream import signature
 from cyborg_fpga.bitstream import source
+from cyborg_fpga.clients import certificates
 from cyborg_fpga.clients import glance
 from cyborg_fpga.clients import glance_upload
 from cyborg_fpga.db import uploads
@@ -38,15 +39,6 @@ _TELL_SECONDS = 30
 _OWN = ('name', 'visibility')
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """What reading all of an image has shown; *reason* '': it is good."""
-
-    image: glance.Image
-    format: str | None
-    reason: str
-
-
 class Uploads:
     """Acts on Glance in the caller's name."""
 
@@ -56,6 +48,7 @@ class Uploads:
         self._rules = signature.Rules.read(
             conf.bitstream.signature, conf.bitstream.allowed_certificates
         )
+        self._certificates = certificates.Certificates(conf)
 
     def store(
         self,
@@ -131,29 +124,35 @@ class Uploads:
     def delete(self, ctx: context.RequestContext, image_uuid: str) -> None:
         self._writer.delete(ctx, image_uuid)
 
-    def verify(self, ctx: context.RequestContext, image_uuid: str) -> Verdict:
+    def verify(
+        self, ctx: context.RequestContext, image_uuid: str
+    ) -> verdicts.Verdict:
         """Read all of an image, and compare it with all that is said of it.
 
         Takes as long as Glance needs to give it.
         """
         image = self._glance.get(image_uuid, ctx)
         found: header.Header | None = None
+        signed = verdicts.Check(
+            signature.said(image.properties), self._rules, self._certificates
+        )
+        reasons = []
         try:
             if image.fault:
                 raise source.bad(image.fault)
-            found = self._read_all(image)
+            found = self._read_all(image, signed)
             _compare(image.properties, found)
-            fault = self._rules.fault(signature.said(image.properties))
-            if fault:
-                raise source.bad(fault)
         except errors.BadBitstream as exc:
-            reason = str(exc.kwargs['reason'])
-        else:
-            reason = ''
-        return Verdict(
+            reasons.append(str(exc.kwargs['reason']))
+        if signed.reason:
+            reasons.append(signed.reason)
+        return verdicts.Verdict(
             image=image,
             format=None if found is None else found.format.value,
-            reason=reason,
+            reason='; '.join(reasons),
+            signature=signed.state,
+            certificate_uuid=signed.certificate_uuid,
+            signer=signed.signer,
         )
 
     def _finish(
@@ -189,7 +188,10 @@ class Uploads:
         except errors.BadBitstream as exc:
             return None, f'is no bitstream ({exc.kwargs["reason"]})'
 
-    def _read_all(self, image: glance.Image) -> header.Header:
+    def _read_all(
+        self, image: glance.Image, signed: verdicts.Check
+    ) -> header.Header:
+        signed.begin()
         digest = hashlib.new(
             image.os_hash_algo or 'sha512', usedforsecurity=False
         )
@@ -201,13 +203,16 @@ class Uploads:
                 if len(beginning) >= passing.BEGINNING:
                     break
             digest.update(beginning)
+            signed.update(beginning)
             if len(beginning) > size:
                 raise source.bad('it is longer than it was said to be')
             check = passing.Passing(beginning, size)
             for piece in pieces:
                 digest.update(piece)
+                signed.update(piece)
                 check.feed(piece)
         check.end()
+        signed.finish()
         _compare_hash(image, image.os_hash_algo or '', digest)
         return passing.header_behind(
             check.header, functools.partial(self._glance.part, image.id)

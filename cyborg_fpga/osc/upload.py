@@ -151,7 +151,10 @@ class DeleteBitstream(command.Command):
 
 
 class VerifyBitstream(command.ShowOne):
-    """Have all of a bitstream read and checked; fails if it is not good."""
+    """Have all of a bitstream read and checked; fails if it is not good.
+
+    That is also so where its signature is wrong or cannot be checked.
+    """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)

@@ -44,6 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     'api': BASE
     | {
         'bitstream',
+        'clients.certificates',
         'clients.glance',
         'clients.glance_upload',
         'db',

@@ -99,6 +99,7 @@ class Bitstreams(handler.Controller):
         call.authorize(policies.VERIFY)
         image = _visible(call, uuid)
         verdict = self._uploads.verify(call.ctx, image.uuid)
+        signer = verdict.signer
         return {
             'uuid': image.uuid,
             'good': not verdict.reason,
@@ -107,6 +108,10 @@ class Bitstreams(handler.Controller):
             'size': verdict.image.size,
             'hash_algo': verdict.image.os_hash_algo,
             'hash_value': verdict.image.os_hash_value,
+            'signature': verdict.signature.value,
+            'certificate_uuid': verdict.certificate_uuid,
+            'certificate_subject': signer and signer.subject,
+            'certificate_expires_at': signer and signer.expires_at.isoformat(),
         }
 
     @handler.expose(query=schema.TYPES_QUERY, answers={200: schema.TYPES})

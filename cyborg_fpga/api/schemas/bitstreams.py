@@ -1,5 +1,6 @@
 """JSON schemas of ``/v2/bitstreams`` and ``/v2/types``."""
 
+from cyborg_fpga.api import verdicts
 from cyborg_fpga.api.schemas import parts
 
 #: Users give them. Not every database can look for NUL.
@@ -121,6 +122,12 @@ VERDICT: parts.Versions = [
                 'size': {'type': ['integer', 'null']},
                 'hash_algo': parts.TEXT_OR_NULL,
                 'hash_value': parts.TEXT_OR_NULL,
+                'signature': {
+                    'enum': [state.value for state in verdicts.State]
+                },
+                'certificate_uuid': parts.TEXT_OR_NULL,
+                'certificate_subject': parts.TEXT_OR_NULL,
+                'certificate_expires_at': parts.TEXT_OR_NULL,
             }
         ),
     )

@@ -378,6 +378,9 @@ class Verify(UploadTest):
             (True, '', 'gbs', len(self.data)),
             (found['good'], found['reason'], found['format'], found['size']),
         )
+        self.assertEqual(
+            ('none', None), (found['signature'], found['certificate_uuid'])
+        )
 
     def test_bytes_that_rotted_in_the_store_are_noticed(self):
         for size in (65536, 5 << 20):
@@ -531,13 +534,13 @@ class Trust(UploadTest):
         conf.set_override('path', str(self.keys), group)
         self.addCleanup(conf.clear_override, 'path', group)
 
-    def sign(self, content):
+    def sign(self, content, signer=None, data=None):
         """Say that the image is signed, as the signer of *content* does."""
-        made = self.sent()
+        made = self.sent(data)
         answer = self.service.call(
             'PATCH',
             f'/bitstreams/{made["uuid"]}',
-            signing.Signer(self.keys).properties(content),
+            (signer or signing.Signer(self.keys)).properties(content),
             token=ALICE,
         )
         self.assertEqual(200, answer.status_int, answer.text)
@@ -558,6 +561,74 @@ class Trust(UploadTest):
         self.assertEqual('image_untrusted', claim['fault']['code'])
         self.assertIn('does not match', claim['fault']['message'])
         self.assertEqual(loads, self.service.loads())
+
+    def verified(self, image, state):
+        """The answer about an image whose signature must be *state*."""
+        answer = self.service.call(
+            'POST', f'/bitstreams/{image}/verify', token=ALICE
+        )
+        self.assertEqual(200, answer.status_int, answer.text)
+        found = answer.json
+        self.assertEqual(
+            (state, state == 'verified'), (found['signature'], found['good'])
+        )
+        # Who it is that somebody only claims to be, nobody is told.
+        self.assertEqual(
+            state != 'verified', found['certificate_subject'] is None
+        )
+        return found
+
+    def test_verify_says_who_signed_the_bytes(self):
+        for size in (65536, 5 << 20):
+            data = samples.sample_gbs(REGION, self.function, size=size)
+            signer = signing.Signer(self.keys)
+            found = self.verified(self.sign(data, signer, data), 'verified')
+            self.assertEqual(
+                (signer.uuid, f'CN={signer.uuid}', ''),
+                (
+                    found['certificate_uuid'],
+                    found['certificate_subject'],
+                    found['reason'],
+                ),
+            )
+            self.assertIn('T', found['certificate_expires_at'])
+
+    def test_verify_notices_the_signature_of_other_bytes(self):
+        found = self.verified(self.sign(self.data[:-1]), 'invalid')
+        self.assertIn('does not match certificate', found['reason'])
+
+    def test_verify_notices_another_key(self):
+        image = self.sign(self.data)
+        other = signing.Signer(self.keys).uuid
+        self.service.cloud.glance().images.update(
+            image, img_signature_certificate_uuid=other
+        )
+        found = self.verified(image, 'invalid')
+        self.assertIn(f'does not match certificate {other}', found['reason'])
+
+    def test_verify_says_both_that_bytes_rotted_and_are_not_what_was_signed(
+        self,
+    ):
+        image = self.sign(self.data)
+        with open(self.service.stored(image), 'r+b') as file:
+            file.seek(60000)
+            file.write(b'rotten')
+        found = self.verified(image, 'invalid')
+        self.assertIn('not those that Glance', found['reason'])
+        self.assertIn('does not match certificate', found['reason'])
+
+    def test_verify_notices_a_certificate_that_has_expired(self):
+        signer = signing.Signer(self.keys, since=-2, until=-1)
+        found = self.verified(self.sign(self.data, signer), 'invalid')
+        self.assertIn('has expired at', found['reason'])
+
+    def test_verify_says_where_it_cannot_check_a_signature(self):
+        signer = signing.Signer(self.keys)
+        image = self.sign(self.data, signer)
+        (self.keys / f'{signer.uuid}.pem').write_text('damaged')
+        found = self.verified(image, 'unchecked')
+        self.assertIn('the API cannot check its signature', found['reason'])
+        self.assertIn('key manager cannot be used now', found['reason'])
 
 
 class TestBitstreams(
