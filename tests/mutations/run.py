@@ -19,6 +19,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 
@@ -32,8 +33,6 @@ from tests.mutations import forks  # noqa: E402
 
 #: What a test needs of the tree.
 COPIED = ('cyborg_fpga', 'tests', 'etc', 'setup.cfg', 'pyproject.toml')
-#: What a patch may change.
-MUTATED = 'cyborg_fpga'
 AT_A_TIME = 2
 #: Seconds, for half of all tests.
 BASE_LIMIT = 900
@@ -76,34 +75,50 @@ def load(path: pathlib.Path) -> Mutation:
     return Mutation(path, ' '.join(said['guard']), tuple(said['test']))
 
 
-def copy(target: pathlib.Path, source: pathlib.Path) -> pathlib.Path:
+def copy(
+    target: pathlib.Path,
+    source: pathlib.Path,
+    file: Callable[[str, str], object] = shutil.copy2,
+) -> pathlib.Path:
+    """Make *target* hold what is needed of *source*.
+
+    :param file: How one file gets there.
+    """
     for name in COPIED:
         found = source / name
         if found.is_dir():
-            shutil.copytree(found, target / name)
+            shutil.copytree(
+                found,
+                target / name,
+                copy_function=file,
+                # Half of all files.
+                ignore=shutil.ignore_patterns('*.patch'),
+            )
         elif found.exists():
-            shutil.copy2(found, target / name)
+            file(str(found), str(target / name))
     return target
 
 
 def mutate(
     tree: pathlib.Path, base: pathlib.Path, patch: pathlib.Path
 ) -> None:
-    """Make *tree* what *base* is with *patch*, of one file, applied.
+    """Make *tree* what *base* is with *patch* applied.
 
     :raises Wrong: It does not apply.
     """
-    for name in COPIED:
-        found = base / name
-        if name == MUTATED:
-            shutil.copytree(found, tree / name)
-        elif found.is_dir():
-            shutil.copytree(found, tree / name, copy_function=os.link)
-        elif found.exists():
-            os.link(found, tree / name)
+    copy(tree, base, os.link)
+    for line in patch.read_text().splitlines():
+        if line.startswith('+++ b/'):
+            name = line.removeprefix('+++ b/')
+            # Neither the file of the base is changed, nor what was compiled
+            # of it taken for that of this one.
+            (tree / name).unlink(missing_ok=True)
+            shutil.copy2(base / name, tree / name)
+            compiled = importlib.util.cache_from_source(str(tree / name))
+            pathlib.Path(compiled).unlink(missing_ok=True)
     done = subprocess.run(
         # Whole or not at all; the lines around it must still be there.
-        ['git', 'apply', '-C1', f'--include={MUTATED}/*', str(patch)],
+        ['git', 'apply', '-C1', str(patch)],
         cwd=tree,
         # Not the repository that the copies may lie in.
         env={**os.environ, 'GIT_CEILING_DIRECTORIES': str(tree.parent)},
@@ -114,11 +129,6 @@ def mutate(
     )
     if done.returncode:
         raise Wrong(f'the patch does not apply: {done.stdout}')
-    for line in patch.read_text().splitlines():
-        if line.startswith('+++ b/'):
-            changed = str(tree / line.removeprefix('+++ b/'))
-            compiled = importlib.util.cache_from_source(changed)
-            pathlib.Path(compiled).unlink(missing_ok=True)
 
 
 def run_test(forker: forks.Forks, tree: pathlib.Path, name: str) -> bool:
