@@ -285,6 +285,13 @@ class AttachHandle(_Row, Base):
 
 class Operation(_Row, Base):
     __tablename__ = 'operations'
+    __table_args__: Any = (
+        # What is popular is counted from it alone.
+        sa.Index(
+            'ix_operations_started_at_image_uuid', 'started_at', 'image_uuid'
+        ),
+        _MYSQL,
+    )
     kind: orm.Mapped[str] = orm.mapped_column(sa.String(16))
     deployable_id: orm.Mapped[int] = orm.mapped_column(
         sa.ForeignKey('deployables.id'), index=True

@@ -3,7 +3,6 @@
 import sqlalchemy as sa
 
 from cyborg_fpga import context
-from cyborg_fpga import model
 from cyborg_fpga.db import clock
 from cyborg_fpga.db import engine
 from cyborg_fpga.db import models
@@ -17,14 +16,17 @@ def most_loaded(
 ) -> list[str]:
     """Uuids of images, those first that were loaded most often.
 
+    Resets count: they load what they found once more. So what is claimed
+    often is found here, too, where it need not be programmed for that.
+
     :param seconds: So far back from now.
     """
     rows = ctx.session.execute(
         sa.select(_OP.image_uuid)
-        .where(_OP.kind == model.OperationKind.PROGRAM.value)
+        .where(_OP.image_uuid.is_not(None))
         .where(_OP.started_at > clock.now() - seconds)
         .group_by(_OP.image_uuid)
         .order_by(sa.func.count().desc(), _OP.image_uuid)
         .limit(limit)
     ).scalars()
-    return [uuid for uuid in rows if uuid is not None]
+    return [str(uuid) for uuid in rows]

@@ -89,12 +89,26 @@ class PopularTest(base.DatabaseTest):
         self.image(1, ago=_WEEK - 3600)
         self.assertEqual(['image 2'], self.told())
 
-    def test_wipes_are_no_loads(self):
-        image = self.image(0)
-        operation = self.operation(
-            self.region, kind='wipe', image_uuid=image.uuid
-        )
+    def wipe(self, **values):
+        """Wipe the card; it has begun now."""
+        operation = self.operation(self.region, kind='wipe', **values)
         self.finish(operation, succeeded=True, touched=True)
+        self.change(
+            models.Operation,
+            models.Operation.uuid == operation.uuid,
+            started_at=time.time(),
+        )
+
+    def test_what_is_claimed_often_is_popular_if_it_is_always_warm(self):
+        self.image(2)
+        warm = self.image(0)
+        for _ in range(3):
+            self.wipe(wipe_level='reset', image_uuid=warm.uuid)
+        self.assertEqual(['image 1', 'image 0'], self.told())
+
+    def test_wipes_that_load_nothing_do_not_count(self):
+        self.image(0)
+        self.wipe(wipe_level='clear')
         self.assertEqual([], self.told())
 
     def test_what_is_somebodys_own_stays_where_it_is_claimed(self):

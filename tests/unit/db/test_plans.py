@@ -2,6 +2,7 @@
 
 from cyborg_fpga.db import engine
 from cyborg_fpga.db import offers
+from cyborg_fpga.db import popularity
 from tests.unit.db import base
 from tests.unit.db import test_bitstreams
 
@@ -61,6 +62,13 @@ class TestPlan(base.DatabaseTest):
             # The second are those of few hosts, and may be sorted.
             self.assert_direct([seen[0], *seen[2:]])
             self.assertNotIn('SCAN', ' '.join(self.steps(seen[1])))
+
+    def test_what_was_loaded_lately(self):
+        with self.statements() as seen:
+            popularity.most_loaded(self.ctx, 86400, 10)
+        (statement,) = seen
+        steps = ' '.join(self.steps(statement))
+        self.assertIn('SEARCH operations USING COVERING INDEX', steps)
 
     def test_what_holds_a_bitstream(self):
         with self.statements() as seen:
