@@ -73,7 +73,8 @@ class Glance:
         """
         path = f'/v2/images/{_checked(image_uuid)}'
         try:
-            return self._image(self._get(path, image_uuid, ctx))
+            quick = self._service.quick_timeout
+            return self._image(self._get(path, image_uuid, ctx, seconds=quick))
         except _TooMuch as exc:
             raise self._service.unavailable(_TOO_LARGE) from exc
 
@@ -188,8 +189,10 @@ class Glance:
         path: str,
         ident: str,
         ctx: context.RequestContext | None = None,
+        *,
+        seconds: float | None = None,
     ) -> dict[str, Any]:
-        with self._asked(path, ident, ctx) as response:
+        with self._asked(path, ident, ctx, seconds=seconds) as response:
             text = _bounded(response)
         try:
             body = json.loads(text)
@@ -213,8 +216,12 @@ class Glance:
         ctx: context.RequestContext | None = None,
         *,
         headers: Mapping[str, str] | None = None,
+        seconds: float | None = None,
     ) -> Iterator[models.Response]:
-        """The answer to a GET, of which nothing is read yet."""
+        """The answer to a GET, of which nothing is read yet.
+
+        :param seconds: To wait for each piece; None: as configured.
+        """
         # Not by methods of glanceclient: they read whatever comes, spoil the
         # header Range, keep the connection of a download that is stopped
         # early, and ask for the schema first, once for every client, while a
@@ -230,6 +237,7 @@ class Glance:
                 stream=True,
                 # It would read all of it, too.
                 log=False,
+                **({} if seconds is None else {'timeout': seconds}),
             )
             with contextlib.closing(response):
                 if response.status_code == _NO_SUCH_PART:

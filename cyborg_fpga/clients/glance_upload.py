@@ -64,7 +64,13 @@ class Writer:
         }
         if visibility is not None:
             body['visibility'] = visibility
-        self._send(ctx, 'POST', '/v2/images', json=body)
+        self._send(
+            ctx,
+            'POST',
+            '/v2/images',
+            json=body,
+            timeout=self._service.quick_timeout,
+        )
 
     def put(
         self,
@@ -117,14 +123,20 @@ class Writer:
 
         The user's token may have expired meanwhile: then as the service.
         """
+        path = f'/v2/images/{image_uuid}'
+        # Who waits here has been told nothing yet.
+        once: Json = {
+            'timeout': self._service.quick_timeout,
+            'connect_retries': 0,
+        }
         with contextlib.suppress(errors.NotFound):
             try:
-                self.delete(ctx, image_uuid)
+                self._send(ctx, 'DELETE', path, **once)
             except errors.NotFound:
                 raise
             except errors.FPGAError as exc:
                 LOG.debug('As the service: %s', exc.message)
-                self.delete(None, image_uuid)
+                self._send(None, 'DELETE', path, **once)
 
     def _send(
         self,

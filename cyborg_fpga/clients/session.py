@@ -29,6 +29,9 @@ from cyborg_fpga import errors
 # worker for ever.
 _TIMEOUT_SECONDS = 30
 _CONNECT_RETRIES = 1
+#: For a small answer that a user waits for. Asked for twice that is less than
+#: the API waits for a conductor, so that he is told who does not answer.
+QUICK_SECONDS = 12
 _RETRY_DELAY_SECONDS = 0.1
 
 # Kept open to one server. More threads than that still work, each beyond
@@ -62,8 +65,17 @@ class Service:
             self._conf,
             self._group,
             session=pool,
-            timeout=self._conf[self._group].timeout or _TIMEOUT_SECONDS,
+            timeout=self._timeout,
         )
+
+    @property
+    def _timeout(self) -> float:
+        return float(self._conf[self._group].timeout or _TIMEOUT_SECONDS)
+
+    @property
+    def quick_timeout(self) -> float:
+        """Seconds for a small answer that somebody waits for."""
+        return min(self._timeout, QUICK_SECONDS)
 
     def adapter_options(
         self, ctx: context.RequestContext | None = None

@@ -12,9 +12,12 @@ from urllib import parse
 
 from oslotest import base
 
+from cyborg_fpga import context
 from cyborg_fpga import errors
 from cyborg_fpga.clients import glance
 from cyborg_fpga.clients import glance_image
+from cyborg_fpga.clients import glance_upload
+from cyborg_fpga.clients import session
 from cyborg_fpga.conductor import images
 from tests.fixtures import cloud
 
@@ -58,6 +61,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         except OSError:
             # Who has had too much hangs up.
             self.close_connection = True
+
+    do_POST = do_DELETE = do_GET
 
     def log_message(self, *args):
         pass
@@ -205,6 +210,34 @@ class TestSlow(GlanceTest):
             exc = self.assertRaises(errors.ServiceUnavailable, ask)
             self.assertIn('it does not answer in time', exc.message)
             self.assertFalse(end.is_set())
+
+    def test_who_asks_for_a_user_gives_up_before_the_user(self):
+        end = threading.Event()
+        self.addCleanup(end.set)
+
+        def answer(url):
+            end.wait(10)
+            return {}
+
+        self.server.answer = answer
+        conf = cloud.configuration({'glance': self.options})
+        self.assertLess(2 * session.QUICK_SECONDS, conf.api.conductor_timeout)
+        ctx = context.RequestContext(auth_token='a', overwrite=False)
+        image, writer = str(uuid.uuid4()), glance_upload.Writer(conf)
+        # Otherwise thirty seconds, and so the answer comes.
+        with mock.patch.object(session, 'QUICK_SECONDS', 0.2):
+            for ask in (
+                lambda: glance.Glance(conf).get(image, ctx),
+                lambda: writer.create(
+                    ctx, image, name='x', visibility=None, properties={}
+                ),
+                lambda: writer.undo(ctx, image),
+            ):
+                self.server.asked.clear()
+                exc = self.assertRaises(errors.ServiceUnavailable, ask)
+                self.assertIn('it does not answer in time', exc.message)
+                self.assertEqual(2, len(self.server.asked))
+                self.assertFalse(end.is_set())
 
 
 class TestMuch(GlanceTest):
