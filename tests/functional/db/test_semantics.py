@@ -22,6 +22,7 @@ from tests.unit.db import test_purge
 from tests.unit.db import test_reports
 from tests.unit.db import test_reservations
 from tests.unit.db import test_turns
+from tests.unit.db import test_wipes
 
 _CASES = [
     case
@@ -39,6 +40,7 @@ _CASES = [
         test_reports,
         test_reservations,
         test_turns,
+        test_wipes,
     )
     for case in vars(module).values()
     if isinstance(case, type)

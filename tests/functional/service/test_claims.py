@@ -145,6 +145,14 @@ class TestRelease(base.ServiceTest):
         self.assertEqual(bytes(len(SECRET)), self.memory(address))
         self.assertEqual(function, self.service.function(address))
 
+    def test_public_function_goes_where_its_user_wants_that(self):
+        image = self.service.image(function := uuid.uuid4().hex)
+        claim, address = self.hold(image_uuid=image, wipe_level='clear')
+        self.assertEqual('clear', claim['wipe_level'])
+        self.service.released(claim['uuid'])
+        self.assertNotEqual(function, self.service.function(address))
+        self.assertEqual(bytes(len(SECRET)), self.memory(address))
+
     def test_private_function_goes_too(self):
         image = self.service.image(
             function := uuid.uuid4().hex,

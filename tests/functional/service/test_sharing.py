@@ -181,6 +181,11 @@ class TestWithoutBlank(SharingTest):
         self.assertEqual(before, self.service.loads(CARD))
         self.service.released(claim['uuid'])
 
+    def test_who_wants_to_have_it_cleared_is_refused(self):
+        answer = self.service.ask(wipe_level='clear')
+        _, sentence = self.refused(409, answer)
+        self.assertIn('wiped at level clear', sentence)
+
     def test_public_functions_are(self):
         claim = self.claim(image_uuid=self.image())
         self.service.released(claim['uuid'])
