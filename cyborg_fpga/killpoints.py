@@ -45,8 +45,6 @@ PLACEMENT = ('placement_untold', 'placement_told')
 #: The conductor's, of an instance's accelerator requests and their events.
 NOVA = (
     'arq_bound',
-    'arq_operation_committed',
-    'arq_settled',
     'arq_released',
     'event_taken',
     'event_sent',

@@ -15,7 +15,6 @@ from typing import Any
 
 from oslo_config import cfg
 from oslo_log import log as logging
-from oslo_utils import uuidutils
 
 from cyborg_fpga import context
 from cyborg_fpga import errors
@@ -41,7 +40,6 @@ from cyborg_fpga.db import arqs
 from cyborg_fpga.db import bindings
 from cyborg_fpga.db import claims
 from cyborg_fpga.db import deployables
-from cyborg_fpga.db import hosts
 from cyborg_fpga.db import operations
 from cyborg_fpga.db import unbindings
 
@@ -83,7 +81,7 @@ class Arqs:
         :raises errors.FPGAError: Refused; the ARQs hold nothing and are
             what they were, or ``initial``.
         """
-        found = arqs.to_bind(
+        found, said = arqs.to_bind(
             ctx,
             list(request['arqs']),
             request['instance_uuid'],
@@ -95,8 +93,8 @@ class Arqs:
         )
         allowance.check(len(found))
         wanted = needs.Needs(ctx, self._catalogue, project_id)
-        wanted.read(found)
-        plan, foreign = racing.take(
+        wanted.read(found, said)
+        plan, started = racing.take(
             lambda: self._plan(ctx, request, found, wanted, project_id),
             lambda plan: self._hold(
                 ctx, request, plan, settled=not allowance.limited
@@ -104,9 +102,8 @@ class Arqs:
             lambda: self._end_orphans(ctx, set(request['arqs'].values())),
         )
         killpoints.reached('arq_bound')
-        started = []
-        if plan.cold or foreign or allowance.limited:
-            started = self._start(ctx, plan, foreign, allowance)
+        if allowance.limited:
+            self._settle(ctx, plan, started, allowance)
         self._events.wake()
         # The rest of a deployable cannot become anything else now: who is
         # scheduled next must not be promised that.
@@ -149,17 +146,16 @@ class Arqs:
     ) -> list[nouns.Deployable]:
         """What could be had of the providers that Nova chose."""
         wanted = set(request['arqs'].values())
-        regions = deployables.of_providers(ctx, wanted)
+        there, regions = deployables.with_hosts(ctx, wanted)
         unknown = wanted - {region.rp_uuid for region in regions}
         if unknown:
             raise errors.InvalidInput(
                 reason=f'resource provider {min(unknown)} is none of ours'
             )
-        host = hosts.get(ctx, regions[0].hostname)
+        host = there.pop(regions[0].hostname)
         given = request['hostname'].lower()
         names = {host.hostname.lower(), host.rp_name.lower()}
-        others = {region.hostname for region in regions} - {host.hostname}
-        if given not in names or others:
+        if given not in names or there:
             raise errors.InvalidInput(
                 reason=f'the resource providers are not those of host {given}'
             )
@@ -184,42 +180,38 @@ class Arqs:
         plan: placing.Plan,
         *,
         settled: bool,
-    ) -> frozenset[int]:
-        """Take the handles; see ``bindings.bind``."""
-        return bindings.bind(
+    ) -> list[model.Operation]:
+        """Take the handles and commit what is done to their cards."""
+        return self._programming.commit(
             ctx,
-            plan.places,
-            instance_uuid=request['instance_uuid'],
-            project_id=request['visible_to'],
-            new_project=request['project_id'],
-            programmed=plan.cold,
-            settled=settled,
-            exclusive=self._conf.exclusive_deployables,
-            # Nobody's whose leases are extended: should we not come to its
-            # end, it is taken for interrupted once this lease is over.
-            owner=uuidutils.generate_uuid(),
-            lease=self._conf.lease_seconds,
+            placing.acts(plan),
+            lambda ctx, acts, *, owner, lease: bindings.bind(
+                ctx,
+                plan.places,
+                instance_uuid=request['instance_uuid'],
+                project_id=request['visible_to'],
+                new_project=request['project_id'],
+                acts=acts,
+                settled=settled,
+                exclusive=self._conf.exclusive_deployables,
+                owner=owner,
+                lease=lease,
+            ),
         )
 
-    def _start(
+    def _settle(
         self,
         ctx: context.RequestContext,
         plan: placing.Plan,
-        foreign: frozenset[int],
+        started: Sequence[model.Operation],
         allowance: limits.Allowance,
-    ) -> list[model.Operation]:
-        """Commit what has to be done to the cards of a bind, and settle it."""
+    ) -> None:
+        """Now that others see what it took: may it?"""
+        busy = {operation.deployable_uuid for operation in started}
+        ids = {r.id for r in plan.regions if r.uuid in busy}
+        waiting = {u for u, p in plan.places.items() if p.region_id in ids}
         try:
             allowance.confirm(len(plan.places))
-            acts = self._acts(ctx, plan, foreign)
-            started = self._programming.commit(ctx, acts) if acts else []
-            killpoints.reached('arq_operation_committed')
-            busy = {act.deployable.id for act in acts}
-            waiting = {
-                uuid
-                for uuid, place in plan.places.items()
-                if place.region_id in busy
-            }
             bindings.settle(
                 ctx,
                 plan.places.keys() - waiting,
@@ -230,33 +222,6 @@ class Arqs:
         except errors.FPGAError:
             self._undo(ctx, plan)
             raise
-        killpoints.reached('arq_settled')
-        return started
-
-    def _acts(
-        self,
-        ctx: context.RequestContext,
-        plan: placing.Plan,
-        foreign: frozenset[int],
-    ) -> list[programming.Act]:
-        places = plan.places
-        holders = {place.region_id: uuid for uuid, place in places.items()}
-        regions = plan.regions
-        if foreign:
-            # How they are wiped depends on what they hold now.
-            rps = {place.rp_uuid for place in places.values()}
-            regions = deployables.of_providers(ctx, rps)
-        return [
-            programming.Act(
-                deployable=region,
-                bitstream=plan.images.get(region.id),
-                claim_uuid=holders[region.id],
-                # It is held: nobody else has done anything to it since.
-                fence=None,
-            )
-            for region in regions
-            if region.id in plan.cold | (foreign - plan.images.keys())
-        ]
 
     def _undo(self, ctx: context.RequestContext, plan: placing.Plan) -> None:
         """Give back what a bind took that somebody is told was refused.

@@ -88,13 +88,7 @@ class Catalogue:
         :raises errors.BitstreamUnusable: It is not tagged as a bitstream.
         :raises errors.ServiceUnavailable: Glance is away.
         """
-        image = self._glance.get(image_uuid, ctx)
-        if glance.TAG not in image.tags:
-            self._forget(ctx, [image_uuid])
-            raise errors.BitstreamUnusable(
-                image=image_uuid, reason=f'it has no tag {glance.TAG}'
-            )
-        row = self._read(image)
+        row = self._ask(ctx, image_uuid)
         bitstreams.upsert(ctx, [row])
         return row
 
@@ -116,13 +110,49 @@ class Catalogue:
 
         :raises errors.BitstreamUnusable: With the reason.
         """
-        row = self.lookup(ctx, image_uuid)
-        reason = row.reason or self._rules.refusal(
-            row.signature or {}, ctx.project_id
-        )
-        if reason:
-            raise errors.BitstreamUnusable(image=image_uuid, reason=reason)
-        return row
+        found, refused = self.usable_among(ctx, [image_uuid])
+        if refused:
+            raise refused[image_uuid]
+        return found[image_uuid]
+
+    def usable_among(
+        self, ctx: context.RequestContext, image_uuids: Iterable[str]
+    ) -> tuple[dict[str, nouns.Bitstream], dict[str, errors.FPGAError]]:
+        """:meth:`usable` of several, recorded all at once.
+
+        :returns: Those that may be loaded, and why the others may not.
+        :raises errors.ServiceUnavailable: Glance is away.
+        """
+        found: dict[str, nouns.Bitstream] = {}
+        refused: dict[str, errors.FPGAError] = {}
+        for uuid in image_uuids:
+            try:
+                found[uuid] = self._ask(ctx, uuid)
+            except (errors.NotFound, errors.BitstreamUnusable) as exc:
+                refused[uuid] = exc
+        if found:
+            bitstreams.upsert(ctx, list(found.values()))
+        for uuid, row in list(found.items()):
+            reason = row.reason or self._rules.refusal(
+                row.signature or {}, ctx.project_id
+            )
+            if reason:
+                del found[uuid]
+                refused[uuid] = errors.BitstreamUnusable(
+                    image=uuid, reason=reason
+                )
+        return found, refused
+
+    def _ask(
+        self, ctx: context.RequestContext, image_uuid: str
+    ) -> nouns.Bitstream:
+        image = self._glance.get(image_uuid, ctx)
+        if glance.TAG not in image.tags:
+            self._forget(ctx, [image_uuid])
+            raise errors.BitstreamUnusable(
+                image=image_uuid, reason=f'it has no tag {glance.TAG}'
+            )
+        return self._read(image)
 
     def _follow(self, ctx: context.RequestContext) -> int:
         """Read what changed since the last time."""

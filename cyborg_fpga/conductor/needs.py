@@ -16,8 +16,8 @@ from cyborg_fpga.conductor import catalogue
 from cyborg_fpga.conductor import choice
 from cyborg_fpga.conductor import placing
 from cyborg_fpga.conductor import selection
+from cyborg_fpga.db import arqs
 from cyborg_fpga.db import bitstreams
-from cyborg_fpga.db import device_profiles
 
 LOG = logging.getLogger(__name__)
 
@@ -49,26 +49,41 @@ class Needs:
         self._project_id = project_id
         self._needs: dict[Key, placing.Need] = {}
         self._checked: set[str] = set()
+        self._images: dict[str, nouns.Bitstream] = {}
+        self._refused: dict[str, errors.FPGAError] = {}
+        self._offers: dict[tuple[str, str], list[nouns.Bitstream]] = {}
 
-    def read(self, arqs: Sequence[nouns.Arq]) -> None:
-        """Look up what *arqs* need.
+    def read(
+        self, found: Sequence[nouns.Arq], said: Mapping[str, arqs.Groups]
+    ) -> None:
+        """Look up what ARQs need.
 
-        :raises errors.NotFound: Their profile is gone.
+        :param said: By their profiles, by name.
         :raises errors.BitstreamUnusable: Or not for the caller.
         :raises errors.NoCapacity: There is no bitstream for a group.
         :raises errors.Ambiguous: A group's name means several.
         """
-        groups: dict[str, Sequence[Mapping[str, str]]] = {}
-        for arq in arqs:
-            name = arq.device_profile_name
-            if name not in groups:
-                found = device_profiles.by_name(self._ctx, name)
-                groups[name] = found.groups
-            key = (name, arq.group)
-            if key not in self._needs:
-                self._needs[key] = self._need(
-                    profiles.read(groups[name][arq.group])
-                )
+        keys = {(arq.device_profile_name, arq.group) for arq in found}
+        groups = {
+            (name, index): profiles.read(said[name][index])
+            for name, index in sorted(keys)
+        }
+        self._look(groups.values())
+        for key, group in groups.items():
+            self._needs[key] = self._need(group)
+
+    def _look(self, groups: Collection[profiles.Group]) -> None:
+        """Ask for all that *groups* name, in two statements."""
+        images = {g.bitstream_id for g in groups if g.bitstream_id is not None}
+        if images:
+            self._images, self._refused = self._catalogue.usable_among(
+                self._ctx, sorted(images)
+            )
+        asked = {pair for group in groups for pair in _named(group)}
+        if asked:
+            self._offers = bitstreams.offers(
+                self._ctx, self._project_id, asked
+            )
 
     def of(self, arq: nouns.Arq) -> placing.Need:
         return self._needs[arq.device_profile_name, arq.group]
@@ -80,22 +95,23 @@ class Needs:
 
         :raises errors.NoCapacity: It was the last.
         """
-        for image in images:
-            if image.uuid in self._checked:
-                continue
-            try:
-                found = self._catalogue.usable(self._ctx, image.uuid)
-            except (errors.NotFound, errors.BitstreamUnusable) as exc:
-                LOG.info('Not for %s: %s', self._project_id, exc.message)
-                found = None
-            if found is None or found.made_for != image.made_for:
+        unchecked = [i for i in images if i.uuid not in self._checked]
+        if not unchecked:
+            return True
+        found, refused = self._catalogue.usable_among(
+            self._ctx, [image.uuid for image in unchecked]
+        )
+        for exc in refused.values():
+            LOG.info('Not for %s: %s', self._project_id, exc.message)
+        for image in unchecked:
+            now = found.get(image.uuid)
+            if now is None or now.made_for != image.made_for:
                 self._drop(image)
-                return False
+                continue
             self._checked.add(image.uuid)
-            if found != image:
-                self._renew(found)
-                return False
-        return True
+            if now != image:
+                self._renew(now)
+        return all(image == found.get(image.uuid) for image in unchecked)
 
     def _renew(self, image: nouns.Bitstream) -> None:
         """What is loaded is what *image* is now."""
@@ -126,12 +142,9 @@ class Needs:
             value = getattr(group, member)
             if value is not None:
                 return self._wish(column, value)
-        known = (
-            bitstreams.types(self._ctx, self._project_id)
-            if group.perhaps_types
-            else []
+        wanted = group.type_among(
+            [t for t in group.perhaps_types if self._offers['type', t]]
         )
-        wanted = group.type_among([name for name, _ in known])
         if wanted is not None:
             return self._wish('type', wanted)
         function = _required_function(group.required)
@@ -140,22 +153,22 @@ class Needs:
         return placing.Need()
 
     def _image(self, image_uuid: str) -> placing.Need:
-        try:
-            image = self._catalogue.usable(self._ctx, image_uuid)
-        except errors.NotFound as exc:
+        reason = self._refused.get(image_uuid)
+        if isinstance(reason, errors.NotFound):
             # A 404 would say that an ARQ is not there.
             raise errors.BitstreamUnusable(
-                image=image_uuid, reason=exc.message
-            ) from exc
+                image=image_uuid, reason=reason.message
+            )
+        if reason is not None:
+            raise reason
         self._checked.add(image_uuid)
-        return placing.Need(what=f'with image {image_uuid}', wishes=(image,))
+        return placing.Need(
+            what=f'with image {image_uuid}', wishes=(self._images[image_uuid],)
+        )
 
     def _wish(self, column: str, value: str) -> placing.Need:
         found = selection.unambiguous(
-            selection.preferred(
-                bitstreams.offered(self._ctx, self._project_id, column, value),
-                self._project_id,
-            ),
+            selection.preferred(self._offers[column, value], self._project_id),
             self._project_id,
             column,
             value,
@@ -167,6 +180,19 @@ class Needs:
         return placing.Need(
             what=what, wishes=tuple(found), function_id=function
         )
+
+
+def _named(group: profiles.Group) -> list[tuple[str, str]]:
+    """Columns of the catalogue, and values in them, that a group may mean."""
+    if group.loaded_later or group.bitstream_id is not None:
+        return []
+    asked = [
+        (column, getattr(group, member)) for member, column in _COLUMNS.items()
+    ]
+    asked.append(('function_id', _required_function(group.required)))
+    types = group.perhaps_types if group.type is None else {group.type}
+    asked += [('type', name) for name in types]
+    return [(column, value) for column, value in asked if value is not None]
 
 
 def _nothing(what: str) -> errors.NoCapacity:

@@ -15,6 +15,7 @@ from cyborg_fpga import model
 from cyborg_fpga import nouns
 from cyborg_fpga.conductor import choice
 from cyborg_fpga.conductor import inventory
+from cyborg_fpga.conductor import programming
 from cyborg_fpga.conductor import wipes
 from cyborg_fpga.db import bindings
 
@@ -109,6 +110,33 @@ def place(
             and inventory.free_handles(region)
         ),
     )
+
+
+def acts(plan: Plan) -> list[programming.Act]:
+    """What must be done to the cards of a plan before they are used.
+
+    Those are programmed that do not hold what they must, and those wiped
+    in which somebody who has gone left something of his own.
+    """
+    holders = {place.region_id: u for u, place in plan.places.items()}
+    found = []
+    for region in plan.regions:
+        image = plan.images.get(region.id)
+        left = region.bitstream_private and image is None
+        alone = not any(handle.claim_uuid for handle in region.handles)
+        if region.id in holders and (
+            region.id in plan.cold or (left and alone)
+        ):
+            found.append(
+                programming.Act(
+                    deployable=region,
+                    bitstream=image,
+                    claim_uuid=holders[region.id],
+                    # How it is wiped depends on what it holds.
+                    fence=region.fence if image is None else None,
+                )
+            )
+    return found
 
 
 def _refusal(

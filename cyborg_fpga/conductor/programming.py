@@ -4,8 +4,10 @@ How they end is in :mod:`supervision`.
 """
 
 import dataclasses
+from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import Protocol
 
 import oslo_messaging as messaging
 from oslo_config import cfg
@@ -23,6 +25,7 @@ from cyborg_fpga.conductor import supervision
 from cyborg_fpga.conductor import wipes
 from cyborg_fpga.db import bitstreams
 from cyborg_fpga.db import operations
+from cyborg_fpga.db import orders
 from cyborg_fpga.rpc import agent
 
 LOG = logging.getLogger(__name__)
@@ -44,6 +47,20 @@ class Act:
     bitstream: nouns.Bitstream | None
     claim_uuid: str | None
     fence: int | None
+
+
+class Create(Protocol):
+    """As ``orders.create``."""
+
+    def __call__(
+        self,
+        ctx: context.RequestContext,
+        wanted: Sequence[orders.New],
+        /,
+        *,
+        owner: str,
+        lease: float,
+    ) -> list[model.Operation]: ...
 
 
 class Programming:
@@ -126,19 +143,24 @@ class Programming:
         return self.commit(ctx, [act])[0]
 
     def commit(
-        self, ctx: context.RequestContext, acts: Sequence[Act]
+        self,
+        ctx: context.RequestContext,
+        acts: Sequence[Act],
+        create: Create = orders.create,
     ) -> list[model.Operation]:
         """Commit *acts*, one of a deployable at most: all of them or none.
 
+        :param create: Stores them, with what else there is to store.
         :raises errors.InUse: One is not idle, or not its claim's alone.
         """
         wanted = []
+        known = self._kept(ctx, acts)
         for act in acts:
-            expected, values = self._plan(ctx, act)
+            expected, values = self._plan(act, known)
             seconds = self._conf.deadline_factor * expected
             seconds = max(seconds, self._conf.deadline_min)
             wanted.append(_new(ctx, act, seconds, values))
-        made = operations.create(
+        made = create(
             ctx, wanted, owner=self._owner, lease=self._conf.lease_seconds
         )
         for operation in made:
@@ -153,7 +175,7 @@ class Programming:
         return made
 
     def _plan(
-        self, ctx: context.RequestContext, act: Act
+        self, act: Act, known: Mapping[str, nouns.Bitstream]
     ) -> tuple[float, dict[str, object]]:
         """Seconds that it should take, and columns of the operation."""
         deployable = act.deployable
@@ -169,23 +191,29 @@ class Programming:
             'wipe_level': level.value,
             'expected_function': deployable.function_id,
         }
-        image = None
-        if level is model.WipeLevel.RESET and deployable.bitstream_id:
-            image = self._known(ctx, deployable.bitstream_id)
-        if image is None:
+        image = known.get(deployable.bitstream_id or '')
+        if image is None or level is not model.WipeLevel.RESET:
             return 2 * deployable.program_fixed, values
         # It is emptied, and then loaded once more.
         expected = deployable.program_fixed + self._expected(deployable, image)
         return expected, {**values, **_image(image)}
 
-    def _known(
-        self, ctx: context.RequestContext, uuid: str
-    ) -> nouns.Bitstream | None:
-        """None: it was deleted, so that its function cannot stay."""
-        try:
-            return bitstreams.get(ctx, uuid)
-        except errors.NotFound:
-            return None
+    def _kept(
+        self, ctx: context.RequestContext, acts: Iterable[Act]
+    ) -> dict[str, nouns.Bitstream]:
+        """What deployables are to hold after their wipe as well.
+
+        Not what was deleted: its function cannot stay.
+        """
+        uuids = {
+            act.deployable.bitstream_id
+            for act in acts
+            if act.bitstream is None
+            and act.deployable.bitstream_id
+            and self.wipe_level(act.deployable) is model.WipeLevel.RESET
+        }
+        found = bitstreams.some(ctx, uuids) if uuids else []
+        return {image.uuid: image for image in found}
 
     def _expected(
         self, deployable: nouns.Deployable, image: nouns.Bitstream
@@ -289,8 +317,8 @@ def _new(
     act: Act,
     seconds: float,
     values: Mapping[str, object],
-) -> operations.New:
-    return operations.New(
+) -> orders.New:
+    return orders.New(
         deployable_id=act.deployable.id,
         fence=act.fence,
         seconds=seconds,

@@ -156,23 +156,36 @@ def be_the_only(
         ) from exc
 
 
+def none_of(instance_uuid: str) -> Any:
+    """No such claim has what the instance holds, for a WHERE.
+
+    True for good in a transaction that has taken the instance's guard.
+    """
+    # Not EXISTS, see unbindings.
+    return _having(instance_uuid).limit(1).scalar_subquery().is_(None)
+
+
 def refuse(ctx: context.RequestContext, instance_uuid: str) -> None:
-    """Inside a transaction that has taken the instance's guard.
+    """Inside such a transaction, where :func:`none_of` says no.
 
     :raises errors.InUse: Such a claim has what the instance holds.
     """
-    found = ctx.session.execute(
-        sa.select(_CLAIM.uuid)
-        .where(_OURS)
-        .where(_CLAIM.instance_uuid == instance_uuid)
-        .where(_CLAIM.instance_guard.is_not(None))
-    ).scalar()
+    found = ctx.session.execute(_having(instance_uuid)).scalar()
     if found is not None:
         raise errors.InUse(
             kind='What instance',
             ident=f'{instance_uuid} holds',
             reason=f'claim {found} has it.',
         )
+
+
+def _having(instance_uuid: str) -> Any:
+    return (
+        sa.select(_CLAIM.uuid)
+        .where(_OURS)
+        .where(_CLAIM.instance_uuid == instance_uuid)
+        .where(_CLAIM.instance_guard.is_not(None))
+    )
 
 
 def has_requests(instance_uuid: str) -> errors.InUse:

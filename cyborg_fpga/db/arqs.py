@@ -4,6 +4,7 @@ How they get what they hold is in :mod:`bindings`, how they lose it in
 :mod:`unbindings`.
 """
 
+import json
 from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -45,6 +46,12 @@ _QUERY = (
     .outerjoin(_HANDLE, _HANDLE.claim_id == _CLAIM.id)
     .where(NOVAS)
 )
+_WITH_PROFILE = _QUERY.add_columns(
+    models.DeviceProfile.name.label('profile'), models.DeviceProfile.groups
+).outerjoin(
+    models.DeviceProfile,
+    models.DeviceProfile.name == _CLAIM.device_profile_name,
+)
 _ENDS = (model.ClaimState.READY.value, model.ClaimState.FAILED.value)
 
 # Constants, see engine.run().
@@ -82,6 +89,9 @@ _CROSS_OFF = _TOLD.values(event_due=None)
 _POSTPONE = _TOLD.values(
     event_due=clock.now() + sa.bindparam('seconds', type_=sa.Double)
 )
+
+#: Of a device profile.
+Groups = Sequence[Mapping[str, str]]
 
 #: What is in one of these can be bound.
 BINDABLE = (model.ClaimState.INITIAL.value, model.ClaimState.UNBOUND.value)
@@ -168,16 +178,26 @@ def to_bind(
     uuids: Collection[str],
     instance_uuid: str,
     project_id: str | None = None,
-) -> list[nouns.Arq]:
+) -> tuple[list[nouns.Arq], dict[str, Groups]]:
     """All of *uuids*, in a state to be bound to an instance that has none.
 
+    :returns: They, and the groups of their profiles by name: one statement.
     :raises errors.FPGAError: See :func:`check_bindable`.
+    :raises errors.NotFound: A profile is gone.
     """
     mine = sa.and_(_CLAIM.uuid.in_(uuids), owned(project_id))
     theirs = _CLAIM.instance_uuid == instance_uuid
-    found = _load(ctx, _QUERY.where(sa.or_(mine, theirs)))
+    rows = ctx.session.execute(
+        _WITH_PROFILE.where(sa.or_(mine, theirs)).order_by(_CLAIM.id)
+    ).all()
+    found = [_arq(row) for row in rows]
     check_bindable(found, uuids, instance_uuid)
-    return found
+    said = {row.profile: row.groups for row in rows}
+    for arq in found:
+        # To MariaDB AES is aes.
+        if arq.device_profile_name not in said:
+            raise device_profiles.missing('name', arq.device_profile_name)
+    return found, {name: json.loads(said[name]) for name in said}
 
 
 def check_bindable(

@@ -14,6 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from oslo_db import exception as db_exc
+from oslo_utils import uuidutils
 
 from cyborg_fpga import context
 from cyborg_fpga import errors
@@ -25,6 +26,7 @@ from cyborg_fpga.db import devices
 from cyborg_fpga.db import engine
 from cyborg_fpga.db import models
 from cyborg_fpga.db import neighbours
+from cyborg_fpga.db import orders
 from cyborg_fpga.db import wipes
 
 _CLAIM, _HANDLE, _REGION = models.Claim, models.AttachHandle, models.Deployable
@@ -55,6 +57,9 @@ _LOCK_REGIONS = (
     .order_by(_REGION.id)
     .with_for_update()
 )
+_LOCK_TO_PROGRAM = _LOCK_REGIONS.add_columns(
+    _REGION.fence, orders.QUEUE.label('queue')
+)
 _USE = (
     sa.update(_REGION)
     .where(_REGIONS)
@@ -66,6 +71,14 @@ _USE = (
         )
     )
     .values(last_used=clock.now())
+)
+_PROGRAMMED = _REGION.id.in_(sa.bindparam('programmed', expanding=True))
+_PROGRAM = _USE.values(
+    state=sa.case(
+        (_PROGRAMMED, model.DeployableState.PROGRAMMING.value),
+        else_=_REGION.state,
+    ),
+    fence=_REGION.fence + sa.case((_PROGRAMMED, 1), else_=0),
 )
 
 
@@ -93,28 +106,34 @@ def bind(
     instance_uuid: str,
     project_id: str | None,
     new_project: str | None = None,
-    programmed: Collection[int] = (),
+    acts: Sequence[orders.New] = (),
     settled: bool = True,
     exclusive: bool = False,
     owner: str,
     lease: float,
-) -> frozenset[int]:
+) -> list[model.Operation]:
     """Give every one of *places* a handle and the instance, or none.
 
     Of any number of concurrent callers exactly one gets an instance, an ARQ
-    or a handle. Where nothing has to be done to a card the ARQs are
-    ``ready`` and Nova is owed that; else all are ``claiming``.
+    or a handle. Where something has to be done to their card the ARQs are
+    ``programming``; the others are ``ready`` and Nova is owed that.
 
     :param project_id: Only of this project's ARQs; None: of anybody's.
     :param new_project: Whose they are from now on; None: as they are.
-    :param programmed: Deployables that will be programmed for them.
-    :param settled: False: they are ``claiming`` in any case.
+    :param acts: What is done for them, to deployables that nobody else
+        holds.
+    :param settled: False: they are ``claiming`` until :func:`settle`, of
+        nobody whose leases are extended: should that not come, they are
+        taken for interrupted once this lease is over.
     :param exclusive: See ``reservations.reserve``.
-    :returns: Deployables that nobody held, with somebody's own function.
+    :returns: Of *acts*.
     :raises errors.FPGAError: See ``arqs.check_bindable``.
-    :raises errors.NoCapacity: As ``reservations.reserve``.
+    :raises errors.NoCapacity: As ``reservations.reserve``. Or what somebody
+        left in a deployable would be found there, as none of *acts* is for
+        that, or for what was there before.
     :raises errors.InUse: A claim has what the instance holds.
     """
+    programmed = {act.deployable_id for act in acts}
     claims = _lock_claims(ctx, places, instance_uuid, project_id)
     owners = {new_project or claim.project_id for claim in claims}
     if len(owners) > 1:
@@ -122,7 +141,7 @@ def bind(
     picks: dict[int, int] = {}
     for place in places.values():
         picks[place.region_id] = picks.get(place.region_id, 0) + 1
-    rows = _lock_regions(ctx, picks)
+    rows = _lock_regions(ctx, places.values(), acts)
     handles = neighbours.handles(ctx, {row.device_id for row in rows.values()})
     held = [h for h in handles if h.claim_id and h.deployable_id in rows]
     neighbours.refuse_company(held, rows, programmed)
@@ -130,26 +149,29 @@ def bind(
     neighbours.refuse_others(
         held, set(rows) if exclusive else private, owners.pop()
     )
-    foreign = frozenset(private - {h.deployable_id for h in held})
+    left = private - {handle.deployable_id for handle in held}
+    kept = [p for p in places.values() if p.region_id not in programmed]
+    neighbours.refuse_contents(
+        rows, [(place.region_id, place.image_uuid) for place in kept], left
+    )
     given = _give(claims, places, handles)
-    ready = settled and not programmed and not foreign
+    waiting = {u for u, p in places.items() if p.region_id in programmed}
     values = {
-        'state': (_State.READY if ready else _State.CLAIMING).value,
-        'event_due': clock.now() if ready else None,
+        **_progress(places, waiting if settled else None),
         'instance_uuid': instance_uuid,
         'host_id': next(iter(rows.values())).host_id,
-        'lease_owner': owner,
+        'lease_owner': owner if settled else uuidutils.generate_uuid(),
         'lease_expires': clock.now() + lease,
     }
     if new_project is not None:
         values['project_id'] = new_project
     _set_bound(ctx, claims, places, values)
-    # Only now: who made such a claim meanwhile had the guard before us.
-    adoptions.refuse(ctx, instance_uuid)
-    _take(ctx, given)
-    wipes.ask(ctx, [(p.region_id, p.wipe_level) for p in places.values()])
+    _take(ctx, given, instance_uuid)
     devices.touch_shared(ctx, values['host_id'], handles, picks)
-    return foreign
+    if not acts:
+        return []
+    changed = [row for row in rows.values() if row.id in programmed]
+    return orders.add(ctx, acts, changed, owner=owner, lease=lease)
 
 
 def _lock_claims(
@@ -177,18 +199,57 @@ def _lock_claims(
 
 
 def _lock_regions(
-    ctx: context.RequestContext, region_ids: Collection[int]
+    ctx: context.RequestContext,
+    places: Collection[Place],
+    acts: Sequence[orders.New],
 ) -> dict[int, Any]:
-    """The rows of cards and deployables that can be used now."""
-    wanted = list(region_ids)
+    """The rows, as they were, of deployables that can be used now.
+
+    Those of *acts* are ``programming`` under a raised fence since.
+    """
+    wanted = list({place.region_id for place in places})
     cards = engine.run(ctx, _LOCK_CARDS, regions=wanted).scalars().all()
-    rows = engine.run(ctx, _LOCK_REGIONS, regions=wanted, cards=cards).all()
-    used = engine.run(ctx, _USE, regions=[row.id for row in rows])
+    lock = _LOCK_TO_PROGRAM if acts else _LOCK_REGIONS
+    rows = engine.run(ctx, lock, regions=wanted, cards=cards).all()
+    found = {row.id: row for row in rows}
+    use: Any = _PROGRAM if acts else _USE
+    values: dict[str, Any] = {'regions': list(found)}
+    if acts:
+        values['programmed'] = [act.deployable_id for act in acts]
+    level = wipes.deepest((p.region_id, p.wipe_level) for p in places)
+    if level is not None:
+        use = use.values(wipe_at_least=level)
+    used = engine.run(ctx, use, **values)
     if used.rowcount < len(wanted):
         raise errors.NoCapacity(
             reason='one was taken, or its card or host taken out of use'
         )
-    return {row.id: row for row in rows}
+    for act in acts:
+        if act.fence not in (None, found[act.deployable_id].fence):
+            raise errors.NoCapacity(reason='it was programmed meanwhile')
+    return found
+
+
+def _progress(
+    places: Mapping[str, Place], waiting: Collection[str] | None
+) -> dict[str, Any]:
+    """State of the ARQs of *places*, and when Nova is to be told.
+
+    :param waiting: For their card; None: nobody knows of the others either.
+    """
+    if waiting is None:
+        return {'state': _State.CLAIMING.value, 'event_due': None}
+    if not waiting:
+        return {'state': _State.READY.value, 'event_due': clock.now()}
+    if len(waiting) == len(places):
+        return {'state': _State.PROGRAMMING.value, 'event_due': None}
+    waits = _CLAIM.uuid.in_(waiting)
+    return {
+        'state': sa.case(
+            (waits, _State.PROGRAMMING.value), else_=_State.READY.value
+        ),
+        'event_due': sa.case((waits, None), else_=clock.now()),
+    }
 
 
 def _give(
@@ -251,15 +312,25 @@ def _set_bound(
         raise db_exc.RetryRequest(errors.Conflict())
 
 
-def _take(ctx: context.RequestContext, given: Mapping[int, int]) -> None:
+def _take(
+    ctx: context.RequestContext, given: Mapping[int, int], instance_uuid: str
+) -> None:
+    """Swap the claims in, unless one has what the instance holds already.
+
+    To be called when the instance's guard is ours: who made such a claim
+    meanwhile had that before us.
+    """
     taken = engine.change(
         ctx,
         sa.update(_HANDLE)
         .where(_HANDLE.id.in_(given))
         .where(_HANDLE.claim_id.is_(None))
+        .where(adoptions.none_of(instance_uuid))
         .values(claim_id=sa.case(dict(given), value=_HANDLE.id)),
     )
-    if taken != len(given):  # lost a race: run the whole function again
+    if taken != len(given):
+        adoptions.refuse(ctx, instance_uuid)
+        # Lost a race: run the whole function again.
         raise db_exc.RetryRequest(errors.Conflict())
 
 

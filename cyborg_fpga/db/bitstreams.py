@@ -1,5 +1,6 @@
 """The catalogue: cached metadata of Glance images tagged ``FPGA``."""
 
+import collections
 import dataclasses
 from collections.abc import Collection
 from collections.abc import Mapping
@@ -30,7 +31,7 @@ def upsert(
             )
         ).scalars()
     }
-    changed = 0
+    new, changed = [], 0
     for row in rows:
         old = known.get(row.uuid)
         if old is not None and _bitstream(old) == row:
@@ -38,7 +39,7 @@ def upsert(
         changed += 1
         values = {name: getattr(row, name) for name in _FIELDS}
         if old is None:
-            ctx.session.execute(sa.insert(models.Bitstream).values(**values))
+            new.append(values)
         else:
             engine.change(
                 ctx,
@@ -46,6 +47,8 @@ def upsert(
                 .where(models.Bitstream.id == old.id)
                 .values(**values),
             )
+    if new:
+        ctx.session.execute(sa.insert(models.Bitstream).values(new))
     if changed:
         _tell_all(ctx)
     return changed
@@ -90,6 +93,15 @@ def get(ctx: context.RequestContext, uuid: str) -> nouns.Bitstream:
 
 
 @engine.reader
+def some(
+    ctx: context.RequestContext, uuids: Collection[str]
+) -> list[nouns.Bitstream]:
+    """Those of *uuids* that are in the catalogue."""
+    query = sa.select(models.Bitstream).where(models.Bitstream.uuid.in_(uuids))
+    return [_bitstream(row) for row in ctx.session.execute(query).scalars()]
+
+
+@engine.reader
 def list_page(
     ctx: context.RequestContext,
     *,
@@ -122,22 +134,36 @@ def list_page(
     return [_bitstream(row[0]) for row in rows]
 
 
-@engine.reader
 def offered(
     ctx: context.RequestContext,
     project_id: str | None,
     column: str,
     value: str,
 ) -> list[nouns.Bitstream]:
-    """Usable bitstreams for a project whose *column* is *value*: its own
+    """:func:`offers` of one."""
+    asked = (column, value)
+    return offers(ctx, project_id, [asked])[asked]
+
+
+@engine.reader
+def offers(
+    ctx: context.RequestContext,
+    project_id: str | None,
+    asked: Collection[tuple[str, str]],
+) -> dict[tuple[str, str], list[nouns.Bitstream]]:
+    """Usable bitstreams for a project, by a column and its value: its own
     first, then the most recent.
 
     Images that are merely shared with the project are not among them, nor
-    are community images: those are claimed by their uuid.
+    are community images: those are claimed by their uuid. One statement
+    whatever the number of *asked*.
     """
+    values = collections.defaultdict(list)
+    for column, value in asked:
+        values[getattr(models.Bitstream, column)].append(value)
     rows = ctx.session.execute(
         sa.select(models.Bitstream)
-        .where(getattr(models.Bitstream, column) == value)
+        .where(sa.or_(*(key.in_(values[key]) for key in values)))
         .where(models.Bitstream.usable.is_(True))
         .where(_offered(project_id))
         .order_by(
@@ -147,7 +173,10 @@ def offered(
     ).scalars()
     found = [_bitstream(row) for row in rows]
     # To MariaDB AES is aes.
-    return [image for image in found if getattr(image, column) == value]
+    return {
+        (column, value): [i for i in found if getattr(i, column) == value]
+        for column, value in asked
+    }
 
 
 @engine.reader

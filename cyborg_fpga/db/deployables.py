@@ -46,7 +46,7 @@ _HANDLES = (
     )
     .order_by(models.AttachHandle.pci_address)
 )
-_ON_HOST = (
+_WITH_HOST = (
     sa.select(models.Host, models.Deployable, models.Device, *_HANDLE)
     .outerjoin(models.Deployable, models.Deployable.host_id == models.Host.id)
     .outerjoin(models.Device, models.Device.id == models.Deployable.device_id)
@@ -55,7 +55,6 @@ _ON_HOST = (
         models.AttachHandle.deployable_id == models.Deployable.id,
     )
     .outerjoin(models.Claim, models.Claim.id == models.AttachHandle.claim_id)
-    .order_by(models.Deployable.id, models.AttachHandle.pci_address)
 )
 
 
@@ -92,21 +91,14 @@ def on_host(
     :raises errors.NotFound: No agent of that name ever reported.
     """
     rows = ctx.session.execute(
-        _ON_HOST.where(models.Host.hostname == hostname)
+        _WITH_HOST.where(models.Host.hostname == hostname).order_by(
+            models.Deployable.id, models.AttachHandle.pci_address
+        )
     ).all()
     if not rows:
         raise errors.NotFound(kind='host', ident=hostname)
     host = rows[0][0]
-    found = {row[1].id: row for row in rows if row[1] is not None}
-    handles = _by_region(row[3:] for row in rows if row[3] is not None)
-    return (
-        hosts.noun(host),
-        host.placement_digest,
-        [
-            _deployable(row[1], row[2], hostname, handles[key])
-            for key, row in found.items()
-        ],
-    )
+    return hosts.noun(host), host.placement_digest, _apart(rows)
 
 
 @engine.reader
@@ -141,17 +133,27 @@ def of_claim(
     )
 
 
-@engine.reader
 def of_providers(
     ctx: context.RequestContext, rp_uuids: Collection[str]
 ) -> list[nouns.Deployable]:
     """All of some providers, the least recently used first."""
-    return load(
-        ctx,
-        QUERY.where(models.Deployable.rp_uuid.in_(rp_uuids)).order_by(
-            models.Deployable.last_used, models.Deployable.id
-        ),
-    )
+    return with_hosts(ctx, rp_uuids)[1]
+
+
+@engine.reader
+def with_hosts(
+    ctx: context.RequestContext, rp_uuids: Collection[str]
+) -> tuple[dict[str, nouns.Host], list[nouns.Deployable]]:
+    """:func:`of_providers` and their hosts by name: one statement."""
+    rows = ctx.session.execute(
+        _WITH_HOST.where(models.Deployable.rp_uuid.in_(rp_uuids)).order_by(
+            models.Deployable.last_used,
+            models.Deployable.id,
+            models.AttachHandle.pci_address,
+        )
+    ).all()
+    found = {row[0].hostname: row[0] for row in rows}
+    return {name: hosts.noun(row) for name, row in found.items()}, _apart(rows)
 
 
 @engine.reader
@@ -271,6 +273,16 @@ def with_handles(
     )
     return [
         _deployable(row[0], row[1], row[2], handles[row[0].id]) for row in rows
+    ]
+
+
+def _apart(rows: Sequence[Any]) -> list[nouns.Deployable]:
+    """The deployables that rows of :data:`_WITH_HOST` are of."""
+    found = {row[1].id: row for row in rows if row[1] is not None}
+    handles = _by_region(row[3:] for row in rows if row[3] is not None)
+    return [
+        _deployable(row[1], row[2], row[0].hostname, handles[key])
+        for key, row in found.items()
     ]
 
 

@@ -133,8 +133,12 @@ def _one(
     [(key, value)] = where.items()
     # To MariaDB AES is aes.
     if row is None or getattr(row, key) != value:
-        raise errors.NotFound(f'Device Profile not found with {key}={value}')
+        raise missing(key, value)
     return _profile(row)
+
+
+def missing(key: str, value: str) -> errors.NotFound:
+    return errors.NotFound(f'Device Profile not found with {key}={value}')
 
 
 def _profile(row: models.DeviceProfile) -> nouns.DeviceProfile:

@@ -6,6 +6,7 @@ that are locked in it.
 
 import collections
 from collections.abc import Collection
+from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -46,8 +47,6 @@ _HOLDERS = (
         _REGION.uuid.label('deployable_uuid'),
         _CLAIM.uuid,
         _CLAIM.state,
-        _CLAIM.origin,
-        _CLAIM.instance_uuid,
     )
     .join(_REGION, _REGION.id == _HANDLE.deployable_id)
     .join(_CLAIM, _CLAIM.id == _HANDLE.claim_id)
@@ -94,6 +93,25 @@ def refuse_others(
         raise errors.NoCapacity(reason='another project uses its card')
 
 
+def refuse_contents(
+    rows: Mapping[int, Any],
+    wanted: Iterable[tuple[int, str | None]],
+    left: Collection[int],
+) -> None:
+    """Nobody gets what another has loaded there since it was chosen.
+
+    :param rows: Of the deployables.
+    :param wanted: Deployables that are used as they are, and the image each
+        must hold; None: anything will do that nobody left there.
+    :param left: Nobody holds these, and they hold somebody's own function.
+    """
+    for region_id, image_uuid in wanted:
+        if image_uuid not in (None, rows[region_id].bitstream_id):
+            raise errors.NoCapacity(reason='it was programmed meanwhile')
+        if image_uuid is None and region_id in left:
+            raise errors.NoCapacity(reason='somebody left something in it')
+
+
 def refuse_mixture(kinds: Mapping[int, Collection[str]]) -> None:
     """No card is held as a physical function and as virtual ones.
 
@@ -119,7 +137,7 @@ def refuse_strangers(
         holders[row.deployable_id].append(row)
     for region_id, theirs in holders.items():
         act = acts[region_id]
-        mine = _together(theirs, act.get('claim_uuid'))
+        mine = act.get('claim_uuid')
         if act['kind'] == model.OperationKind.WIPE.value:
             # Of a claim that is being made, its own too: it must not find
             # what somebody left.
@@ -127,14 +145,13 @@ def refuse_strangers(
                 row
                 for row in theirs
                 if row.state != model.ClaimState.RELEASING
-                and (row.uuid not in mine or row.state != _MAKING)
+                and (row.uuid != mine or row.state != _MAKING)
             ]
         else:
             strangers = [
                 row
                 for row in theirs
-                if row.uuid not in mine
-                or row.state == model.ClaimState.RELEASING
+                if row.uuid != mine or row.state == model.ClaimState.RELEASING
             ]
         if strangers:
             raise errors.InUse(
@@ -142,21 +159,3 @@ def refuse_strangers(
                 ident=strangers[0].deployable_uuid,
                 reason='a handle of it is claimed by somebody else',
             )
-
-
-def _together(
-    holders: Sequence[Any], claim_uuid: str | None
-) -> set[str | None]:
-    """A claim and those of its instance that Nova has made with it."""
-    instances = {
-        row.instance_uuid
-        for row in holders
-        if row.uuid == claim_uuid and row.state == _MAKING
-    }
-    return {claim_uuid} | {
-        row.uuid
-        for row in holders
-        if row.origin == model.Origin.NOVA
-        and row.state == _MAKING
-        and row.instance_uuid in instances - {None}
-    }

@@ -1,15 +1,13 @@
-"""Durable acts on deployables: created once, begun once.
+"""Durable acts on deployables: begun once.
 
-How they end is in :mod:`outcomes`.
+How they are made is in :mod:`orders`, how they end in :mod:`outcomes`.
 """
 
-import dataclasses
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import orm
 
 from cyborg_fpga import context
 from cyborg_fpga import errors
@@ -17,148 +15,15 @@ from cyborg_fpga import model
 from cyborg_fpga.db import clock
 from cyborg_fpga.db import engine
 from cyborg_fpga.db import models
-from cyborg_fpga.db import neighbours
 
 _OP, _REGION = models.Operation, models.Deployable
 UNFINISHED = _OP.state.in_([s.value for s in model.OPERATION_UNFINISHED])
-_NEIGHBOUR = orm.aliased(_REGION)
-# Seconds until all that a deployable's card still has to do must have ended.
-_QUEUE = (
-    sa.select(sa.func.max(_OP.deadline) - clock.now())
-    .join(_NEIGHBOUR, _NEIGHBOUR.id == _OP.deployable_id)
-    .where(_NEIGHBOUR.device_id == _REGION.device_id)
-    .where(UNFINISHED)
-    .correlate(_REGION)
-    .scalar_subquery()
-)
-_QUERY = (
+QUERY = (
     sa.select(_OP, _REGION, models.Device, models.Host.hostname, clock.now())
     .join(_REGION, _REGION.id == _OP.deployable_id)
     .join(models.Device, models.Device.id == _REGION.device_id)
     .join(models.Host, models.Host.id == _REGION.host_id)
 )
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class New:
-    """An operation that is to be.
-
-    :ivar deployable_id: Row of its deployable.
-    :ivar values: Of its columns.
-    :ivar seconds: Until its deadline, from when all must have ended that its
-        card has to do before.
-    :ivar fence: Of the record that the caller has seen; None: any.
-    """
-
-    deployable_id: int
-    values: Mapping[str, Any]
-    seconds: float
-    fence: int | None = None
-
-
-@engine.writer
-def create(
-    ctx: context.RequestContext,
-    wanted: Sequence[New],
-    *,
-    owner: str,
-    lease: float,
-) -> list[model.Operation]:
-    """Commit operations, each of them its deployable's only one, or none.
-
-    As many statements whatever their number.
-
-    :param wanted: One of a deployable at most.
-    :raises errors.InUse: A deployable is not idle, has had another operation
-        since, or somebody else holds one of its handles.
-    """
-    fences, deadlines = _take(ctx, wanted)
-    neighbours.refuse_strangers(
-        ctx, {new.deployable_id: new.values for new in wanted}
-    )
-    columns = {name for new in wanted for name in new.values}
-    ctx.session.execute(
-        sa.insert(_OP).values(
-            [
-                {
-                    **dict.fromkeys(columns),
-                    'image_private': False,
-                    **new.values,
-                    **_owner(new.values.get('claim_uuid')),
-                    'deployable_id': new.deployable_id,
-                    'state': model.OperationState.PENDING.value,
-                    'fence': fences[new.deployable_id],
-                    'deadline': clock.now() + deadlines[new.deployable_id],
-                    'lease_owner': owner,
-                    'lease_expires': clock.now() + lease,
-                }
-                for new in wanted
-            ]
-        )
-    )
-    uuids = [new.values['uuid'] for new in wanted]
-    rows = ctx.session.execute(_QUERY.where(_OP.uuid.in_(uuids))).all()
-    made = {row[0].uuid: _operation(*row) for row in rows}
-    return [made[uuid] for uuid in uuids]
-
-
-def _take(
-    ctx: context.RequestContext, wanted: Sequence[New]
-) -> tuple[dict[int, int], dict[int, float]]:
-    """Lock the deployables and raise their fences.
-
-    :returns: Fences, and seconds until the deadlines, by row id.
-    """
-    seen = {new.deployable_id: new.fence for new in wanted}
-    rows = ctx.session.execute(
-        sa.select(
-            _REGION.id,
-            _REGION.uuid,
-            _REGION.device_id,
-            _REGION.state,
-            _REGION.fence,
-            _QUEUE.label('queue'),
-        )
-        .where(_REGION.id.in_(seen))
-        .order_by(_REGION.id)
-        .with_for_update()
-    ).all()
-    for row in rows:
-        idle = row.state == model.DeployableState.IDLE.value
-        if not idle or seen[row.id] not in (None, row.fence):
-            raise errors.InUse(
-                kind='Deployable',
-                ident=row.uuid,
-                reason='it is being programmed, or was a moment ago, or its '
-                'contents are unknown',
-            )
-    engine.change(
-        ctx,
-        sa.update(_REGION)
-        .where(_REGION.id.in_(seen))
-        .values(
-            state=model.DeployableState.PROGRAMMING.value,
-            fence=_REGION.fence + 1,
-        ),
-    )
-    ends = {row.device_id: max(0.0, float(row.queue or 0)) for row in rows}
-    cards = {row.id: row.device_id for row in rows}
-    deadlines = {}
-    for new in wanted:
-        # What its card has to do first counts as the deadlines of that say.
-        ends[cards[new.deployable_id]] += new.seconds
-        deadlines[new.deployable_id] = ends[cards[new.deployable_id]]
-    return {row.id: row.fence + 1 for row in rows}, deadlines
-
-
-def _owner(claim_uuid: str | None) -> dict[str, Any]:
-    """Whoever asks for what is done to a claim's card, it is the claim's."""
-    if claim_uuid is None:
-        return {}
-    whose = sa.select(models.Claim.project_id).where(
-        models.Claim.uuid == claim_uuid
-    )
-    return {'project_id': whose.scalar_subquery()}
 
 
 @engine.writer
@@ -230,9 +95,9 @@ def take_unfinished(
         .values(lease_owner=owner, lease_expires=clock.now() + lease),
     )
     rows = ctx.session.execute(
-        _QUERY.where(UNFINISHED).where(_OP.lease_owner == owner)
+        QUERY.where(UNFINISHED).where(_OP.lease_owner == owner)
     )
-    return [_operation(*row) for row in rows]
+    return [noun(*row) for row in rows]
 
 
 @engine.reader
@@ -252,9 +117,9 @@ def of_claim(
 ) -> list[model.Operation]:
     """All of a claim's, oldest first."""
     rows = ctx.session.execute(
-        _QUERY.where(_OP.claim_uuid == claim_uuid).order_by(_OP.id)
+        QUERY.where(_OP.claim_uuid == claim_uuid).order_by(_OP.id)
     )
-    return [_operation(*row) for row in rows]
+    return [noun(*row) for row in rows]
 
 
 @engine.reader
@@ -266,12 +131,12 @@ def unneeded(ctx: context.RequestContext) -> list[model.Operation]:
         .where(models.AttachHandle.claim_id.is_not(None))
     )
     rows = ctx.session.execute(
-        _QUERY.where(_OP.state == model.OperationState.PENDING.value)
+        QUERY.where(_OP.state == model.OperationState.PENDING.value)
         .where(_OP.kind == model.OperationKind.PROGRAM.value)
         .where(_OP.claim_uuid.is_not(None))
         .where(held.limit(1).scalar_subquery().is_(None))
     )
-    return [_operation(*row) for row in rows]
+    return [noun(*row) for row in rows]
 
 
 @engine.reader
@@ -288,11 +153,11 @@ def last_for(
         .where(models.Claim.uuid == claim_uuid)
     )
     row = ctx.session.execute(
-        _QUERY.where(_OP.deployable_id.in_(held))
+        QUERY.where(_OP.deployable_id.in_(held))
         .order_by(_OP.id.desc())
         .limit(1)
     ).one_or_none()
-    return None if row is None else _operation(*row)
+    return None if row is None else noun(*row)
 
 
 @engine.reader
@@ -310,7 +175,7 @@ def list_page(
         'deployable_uuid': _REGION.uuid,
     }
     asked = dict(filters)
-    query: Any = _QUERY
+    query: Any = QUERY
     if 'project_id' in asked:
         query = query.where(_OP.project_id == asked.pop('project_id'))
     rows = engine.page(
@@ -326,15 +191,15 @@ def list_page(
         sort_key=getattr(_OP, sort_key),
         sort_dir=sort_dir,
     )
-    return [_operation(*row) for row in rows]
+    return [noun(*row) for row in rows]
 
 
 def one(ctx: context.RequestContext, uuid: str) -> model.Operation:
     """Inside a transaction: :func:`get`."""
-    row = ctx.session.execute(_QUERY.where(_OP.uuid == uuid)).one_or_none()
+    row = ctx.session.execute(QUERY.where(_OP.uuid == uuid)).one_or_none()
     if row is None:
         raise errors.NotFound(kind='operation', ident=uuid)
-    return _operation(*row)
+    return noun(*row)
 
 
 _SAME: Sequence[str] = (
@@ -361,7 +226,7 @@ _SAME: Sequence[str] = (
 )
 
 
-def _operation(
+def noun(
     row: models.Operation,
     region: models.Deployable,
     device: models.Device,

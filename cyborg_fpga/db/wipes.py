@@ -33,33 +33,41 @@ _USED = (
 LEFT: Any = sa.case((_USED.is_(None), None), else_=_REGION.wipe_at_least)
 
 
+def deepest(wanted: Iterable[tuple[int, str | None]]) -> Any:
+    """What ``wipe_at_least`` becomes: never less than others have asked for.
+
+    For an UPDATE, in a transaction that holds the rows.
+
+    :param wanted: Deployables (row id), and what those want who have them.
+    :returns: None: nobody asks for anything.
+    """
+    pairs = list(wanted)
+    more = []
+    for place, level in reversed(list(enumerate(_ASKED))):
+        regions = {one for one, asked in pairs if asked == level}
+        less = sa.or_(
+            _REGION.wipe_at_least.is_(None),
+            _REGION.wipe_at_least.in_(_ASKED[:place]),
+        )
+        if regions:
+            more.append((sa.and_(_REGION.id.in_(regions), less), level))
+    return sa.case(*more, else_=_REGION.wipe_at_least) if more else None
+
+
 def ask(
     ctx: context.RequestContext,
     wanted: Iterable[tuple[int, str | None]],
 ) -> None:
-    """In a transaction that holds their rows: who has them wants this.
-
-    A statement for each level that is asked for, and never less than others
-    have asked for.
-
-    :param wanted: Deployables (row id) and levels.
-    """
+    """Store what :func:`deepest` says."""
     pairs = list(wanted)
-    for place, level in enumerate(_ASKED):
-        regions = {one for one, asked in pairs if asked == level}
-        if regions:
-            engine.change(
-                ctx,
-                sa.update(_REGION)
-                .where(_REGION.id.in_(regions))
-                .where(
-                    sa.or_(
-                        _REGION.wipe_at_least.is_(None),
-                        _REGION.wipe_at_least.in_(_ASKED[:place]),
-                    )
-                )
-                .values(wipe_at_least=level),
-            )
+    level = deepest(pairs)
+    if level is not None:
+        engine.change(
+            ctx,
+            sa.update(_REGION)
+            .where(_REGION.id.in_({one for one, _ in pairs}))
+            .values(wipe_at_least=level),
+        )
 
 
 def take_back(ctx: context.RequestContext, claim_ids: Collection[int]) -> None:

@@ -14,6 +14,7 @@ from cyborg_fpga.db import bitstreams
 from cyborg_fpga.db import claims
 from cyborg_fpga.db import device_profiles
 from cyborg_fpga.db import operations
+from cyborg_fpga.db import orders
 from cyborg_fpga.db import outcomes
 from cyborg_fpga.db import reports
 from cyborg_fpga.db import reservations
@@ -47,12 +48,12 @@ def finish_release(ctx: Context, uuid: str) -> None:
 
 
 def create(ctx: Context, deployable_id: int, uuid: str, **values: Any) -> int:
-    new = operations.New(
+    new = orders.New(
         deployable_id=deployable_id,
         values={'uuid': uuid, 'kind': 'program', **values},
         seconds=60,
     )
-    (operation,) = operations.create(ctx, [new], owner='me', lease=60)
+    (operation,) = orders.create(ctx, [new], owner='me', lease=60)
     return operation.fence
 
 

@@ -9,6 +9,7 @@ import unittest
 from tests.fixtures import database
 from tests.unit.db import base
 from tests.unit.db import test_attributes
+from tests.unit.db import test_bindings
 from tests.unit.db import test_bitstreams
 from tests.unit.db import test_claims
 from tests.unit.db import test_device_profiles
@@ -28,6 +29,7 @@ _CASES = [
     case
     for module in (
         test_attributes,
+        test_bindings,
         test_bitstreams,
         test_claims,
         test_device_profiles,

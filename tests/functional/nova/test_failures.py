@@ -58,10 +58,8 @@ class TestConductorKills(base.CloudTest):
         return server
 
     def test_before_the_card_is_programmed(self):
-        server = self._boot_while_the_conductor_dies_at(
-            'arq_operation_committed'
-        )
-        self.assert_failed(server)
+        server = self._boot_while_the_conductor_dies_at('arq_bound')
+        self.assert_has(server, self.function)
 
     def test_before_nova_is_told(self):
         server = self._boot_while_the_conductor_dies_at('event_taken')

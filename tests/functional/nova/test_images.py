@@ -10,7 +10,7 @@ class TestImages(base.CloudTest):
             persona='member', visibility='private'
         )
         flavor = self.profile(image)
-        self.cloud.start_conductor(kill_at='arq_settled')
+        self.cloud.start_conductor(kill_at='arq_bound')
         server = self.cloud.boot(flavor)
         self.assertEqual(-9, self.cloud.conductor.exit_code(120))
         self.cloud.start_conductor()

@@ -93,15 +93,15 @@ class ConductorTest(base.DatabaseTest):
         except messaging.ExpectedException as exc:
             raise exc.exc_info[1] from None
 
-    def image(self, *, region=base.REGION_ID, **values):
-        """The id of an image that fits the cards."""
+    def image(self, *, region=base.REGION_ID, ident=None, **values):
+        """The id of an image that fits the cards; it is new or changed."""
         properties = {
             'region_id': region,
             'function_id': FUNCTION,
             'type': 'crypto',
         }
         return self.images.add(
-            base.new_uuid(), properties=properties, **values
+            ident or base.new_uuid(), properties=properties, **values
         )
 
     def claim(self, *, ctx=ALICE, **wanted):

@@ -19,18 +19,23 @@ class TestCost(test_arqs.ArqTest):
         super().setUp()
         self.see_all()
         self.tell_placement()
-        (self.shared,) = {
-            region.rp_uuid
-            for region in self.regions()
-            if len(region.handles) == 16
-        }
+        self.shared, self.other = sorted(
+            {
+                region.rp_uuid
+                for region in self.regions()
+                if len(region.handles) == 16
+            }
+        )
         self.whole = self.regions()[0].rp_uuid
-        self.assertNotEqual(self.shared, self.whole)
+        self.assertNotIn(self.whole, (self.shared, self.other))
 
     def see_all(self):
         cards = [f'0000:{number:02x}:00.0' for number in range(16, 24)]
-        shared = db.card(db.OTHER_CARD, db.region(db.OTHER_CARD, vfs=16))
-        report = self.report(*map(db.card, cards), shared)
+        shared = [
+            db.card(card, db.region(card, vfs=16))
+            for card in (db.OTHER_CARD, '0000:5f:00.0')
+        ]
+        report = self.report(*map(db.card, cards), *shared)
         self.ask('report', report=report.to_wire())
 
     def lose_all(self):
@@ -52,17 +57,30 @@ class TestCost(test_arqs.ArqTest):
             )
 
     def costs(self, provider, meanwhile=lambda: None, **accel):
+        """:meth:`costs_of` eight of a provider's."""
+        words = {f'accel:{key}': value for key, value in accel.items()}
+        group = (provider, 8, lambda: words)
+        return self.costs_of(group, meanwhile=meanwhile)
+
+    def costs_of(self, *groups, before=lambda: None, meanwhile=lambda: None):
         """Of a bind and a deletion of eight, each first alone and then with
         112 others.
 
+        :param groups: Providers, how many of each, and what makes what
+            else a device profile says of them.
+        :param before: Happens before they are bound.
         :param meanwhile: Happens while they are bound.
         """
         for others in (0, 112):
             if others and not self.regions('crowded'):
                 self.crowd(others)
-            uuids = self.request(self.group(8, **accel))
+            before()
+            uuids = self.request(
+                *({**self.group(count), **more()} for _, count, more in groups)
+            )
             instance = db.new_uuid()
-            wanted = dict.fromkeys(uuids, provider)
+            providers = [p for p, count, _ in groups for _ in range(count)]
+            wanted = dict(zip(uuids, providers, strict=True))
             request = self.wish(uuids, instance, arqs=wanted)
             with self.statements() as bound:
                 self.arqs.bind(base.ALICE, request)
@@ -128,13 +146,92 @@ class TestCost(test_arqs.ArqTest):
     def test_delete_of_what_is_lost(self):
         self.assert_cheap(self.costs(self.whole, self.lose_all))
 
-    def test_bind_and_delete_of_what_is_programmed_first(self):
-        image = self.image()
+    def known(self, **values):
+        """The id of an image that the catalogue has."""
+        image = self.image(**values)
         self.manager._catalogue.lookup(self.ctx, image)
-        self.assert_cheap(self.costs(self.whole, bitstream_id=image))
+        return image
+
+    def test_bind_and_delete_of_what_is_programmed_first(self):
+        image = self.known()
+        self.assert_cheap(self.costs(self.whole, bitstream_id=image), bind=16)
         # With what Placement is told, that nobody else can program it.
-        parts = self.costs(self.shared, bitstream_id=image)
-        self.assert_cheap(parts, bind=25)
+        self.assert_cheap(self.costs(self.shared, bitstream_id=image))
+
+    def test_of_what_is_asked_for_by_what_it_does(self):
+        self.known(name='crypt')
+        for accel in (
+            {'type': 'crypto'},
+            {'function_id': base.FUNCTION},
+            {'bitstream_name': 'crypt'},
+        ):
+            with self.subTest(accel):
+                self.assert_cheap(self.costs(self.shared, **accel))
+
+    def test_of_what_a_trait_asks_for(self):
+        self.known()
+        names = ('INTEL', 'CRYPTO')
+        wanted = {f'trait:CUSTOM_HW_{name}': 'required' for name in names}
+        self.assert_cheap(self.costs_of((self.shared, 8, lambda: wanted)))
+
+    def test_of_what_the_catalogue_does_not_know_yet(self):
+        def new():
+            return {'accel:bitstream_id': self.image()}
+
+        self.assert_cheap(self.costs_of((self.shared, 8, new)))
+        both = (self.shared, 4, new), (self.other, 4, new)
+        self.assert_cheap(self.costs_of(*both))
+
+    def test_of_what_glance_has_changed(self):
+        image = self.known()
+
+        def change():
+            self.image(ident=image, name=db.new_uuid())
+
+        wanted = (self.shared, 8, lambda: {'accel:type': 'crypto'})
+        self.assert_cheap(self.costs_of(wanted, before=change))
+
+    def test_of_two_cards_that_are_programmed(self):
+        image = self.known()
+        shares = [
+            (provider, 4, lambda: {'accel:bitstream_id': image})
+            for provider in (self.shared, self.other)
+        ]
+        self.assert_cheap(self.costs_of(*shares))
+
+    def test_of_groups_that_ask_for_different_things(self):
+        one, two = self.known(name='one'), self.known(name='two')
+        self.assert_cheap(
+            self.costs_of(
+                (
+                    self.shared,
+                    4,
+                    lambda: {
+                        'accel:bitstream_id': one,
+                        'accel:wipe_level': 'clear',
+                    },
+                ),
+                (self.other, 2, lambda: {'accel:bitstream_name': 'two'}),
+                (self.whole, 1, lambda: {'accel:type': 'crypto'}),
+                (self.whole, 1, lambda: {'accel:bitstream_id': two}),
+            )
+        )
+
+    def test_of_what_somebody_left(self):
+        image = self.known()
+
+        def leave():
+            self.change(
+                models.Deployable,
+                sa.true(),
+                bitstream_id=image,
+                function_id=base.FUNCTION,
+                bitstream_private=True,
+            )
+
+        for provider in (self.whole, self.shared):
+            wanted = (provider, 8, dict)
+            self.assert_cheap(self.costs_of(wanted, before=leave))
 
 
 class TestCompany(test_arqs.ArqTest):

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from cyborg_fpga import errors
 from cyborg_fpga import model
+from cyborg_fpga.clients import limits
 from cyborg_fpga.conductor import needs
 from cyborg_fpga.conductor import racing
 from cyborg_fpga.db import arqs
@@ -32,6 +33,18 @@ class ArqTest(base.ConductorTest):
             patience = mock.patch.object(racing, name, 0)
             patience.start()
             self.addCleanup(patience.stop)
+
+    def limit(self):
+        """Have Keystone's limits on; what they say from now on."""
+        allowance = mock.create_autospec(
+            limits.Allowance, instance=True, limited=True
+        )
+        asked = mock.patch.object(
+            limits.Limits, 'of', autospec=True, return_value=allowance
+        )
+        asked.start()
+        self.addCleanup(asked.stop)
+        return allowance
 
     def request(self, *groups, ctx=base.ALICE):
         """New ARQs, one for each unit of each group; their uuids."""
@@ -81,6 +94,15 @@ class ArqTest(base.ConductorTest):
         exc = self.assertRaises(error, self.bind, uuids, **members)
         self.assert_initial(uuids)
         return exc.message
+
+    def unfinished(self):
+        return [
+            operation
+            for operation in operations.list_page(
+                self.ctx, filters={}, limit=9
+            )
+            if operation.state in model.OPERATION_UNFINISHED
+        ]
 
     def deliver(self):
         """What Nova is told now."""
@@ -173,6 +195,28 @@ class TestBind(ArqTest):
         self.end(operation)
         self.assertEqual([State.READY] * 2, self.states(uuids))
         self.assertEqual(2, len(self.deliver()))
+
+    def test_what_somebody_left_is_wiped_first(self):
+        image = self.image(visibility='private', owner='bob')
+        self.manager._catalogue.refresh(self.ctx, image)
+        left = self.regions()[0]
+        self.change(
+            models.Deployable,
+            models.Deployable.id == left.id,
+            bitstream_id=image,
+            function_id=base.FUNCTION,
+            bitstream_private=True,
+        )
+        uuids = self.request(self.group(2))
+        (operation,) = self.bind(uuids)
+        self.assertEqual(left.uuid, operation.deployable_uuid)
+        self.assertEqual(model.WipeLevel.CLEAR, operation.wipe_level)
+        states = self.states(uuids)
+        self.assertEqual({State.PROGRAMMING, State.READY}, set(states))
+        self.assertEqual(1, len(self.deliver()))
+        self.end(operation)
+        self.assertEqual([State.READY] * 2, self.states(uuids))
+        self.assertEqual(1, len(self.deliver()))
 
     def test_placement_is_told_of_what_is_left_before_the_answer(self):
         self.ask('report', report=self.shared_card().to_wire())
@@ -295,11 +339,13 @@ class TestRefusal(ArqTest):
             with self.subTest(values):
                 uuids = self.request(self.group(2))
                 wish = self.wish(uuids)
-                found = arqs.some(self.ctx, uuids)
+                found, said = arqs.to_bind(
+                    self.ctx, uuids, wish['instance_uuid']
+                )
                 wanted = needs.Needs(
                     base.ALICE, self.manager._catalogue, 'alice'
                 )
-                wanted.read(found)
+                wanted.read(found, said)
                 plan = self.arqs._plan(
                     base.ALICE, wish, found, wanted, 'alice'
                 )
@@ -317,18 +363,32 @@ class TestRefusal(ArqTest):
                 old = {name: before[name] for name in values}
                 self.change(table, table.id == 1, **old)
 
-    def test_operation_that_cannot_begin_undoes_all(self):
+    def test_who_was_not_entitled_to_it_leaves_all_as_it_was(self):
         images = [self.image(), self.image()]
         uuids = self.request(
             *(self.group(bitstream_id=image) for image in images)
         )
-        refusal = errors.InUse(kind='Deployable', ident='x', reason='y')
-        with mock.patch.object(
-            operations, 'create', autospec=True, side_effect=refusal
-        ):
-            self.refused(errors.InUse, uuids)
+        self.limit().confirm.side_effect = errors.OverQuota(
+            limit=1, held=0, wanted=2
+        )
+        self.refused(errors.OverQuota, uuids)
         self.assertFalse(any(r.wipe_pending for r in self.regions()))
         self.assertEqual([], self.deliver())
+        self.assertEqual([], self.unfinished())
+
+    def test_nobody_is_told_before_they_are_entitled_to_it(self):
+        image = self.image()
+        uuids = self.request(self.group(), self.group(bitstream_id=image))
+        told = []
+        self.limit().confirm.side_effect = lambda _: told.append(
+            (self.deliver(), self.states(uuids))
+        )
+        (operation,) = self.bind(uuids)
+        self.assertEqual([([], [State.CLAIMING] * 2)], told)
+        self.assertEqual([State.READY, State.PROGRAMMING], self.states(uuids))
+        self.assertEqual(1, len(self.deliver()))
+        self.end(operation)
+        self.assertEqual(1, len(self.deliver()))
 
 
 class TestRaces(ArqTest):
@@ -363,8 +423,11 @@ class TestRaces(ArqTest):
             blind.clear()
             return look(ctx, uuids, seen, project_id)
 
+        look_first = arqs.to_bind
         with mock.patch.object(arqs, 'to_bind', autospec=True) as seen:
-            seen.side_effect = lambda ctx, uuids, *_: arqs.some(ctx, uuids)
+            seen.side_effect = lambda ctx, uuids, *_: look_first(
+                ctx, uuids, db.new_uuid()
+            )
             self.bind(first, instance)
             with mock.patch.object(
                 bindings, '_lock_claims', autospec=True, side_effect=lock
@@ -376,6 +439,7 @@ class TestRaces(ArqTest):
         self.assertEqual(1, self.held())
 
     def test_arqs_that_are_deleted_while_they_are_bound(self):
+        self.limit()
         uuids = self.request(self.group(bitstream_id=self.image()))
         settle = bindings.settle
 
@@ -389,12 +453,7 @@ class TestRaces(ArqTest):
             self.assertRaises(errors.WrongState, self.bind, uuids)
         self.assertEqual([], self.states(uuids))
         self.assertEqual(0, self.held())
-        unfinished = [
-            o
-            for o in operations.list_page(self.ctx, filters={}, limit=9)
-            if o.state in model.OPERATION_UNFINISHED
-        ]
-        self.assertEqual([], unfinished)
+        self.assertEqual([], self.unfinished())
 
 
 class TestEnds(ArqTest):
@@ -551,6 +610,7 @@ class TestTakeOver(ArqTest):
         successor.events.send(self.ctx)
 
     def test_bind_that_was_cut_short_fails(self):
+        self.limit()
         uuids = self.request(self.group(bitstream_id=self.image()))
         with mock.patch.object(
             bindings, 'settle', autospec=True, side_effect=KeyboardInterrupt
@@ -565,6 +625,7 @@ class TestTakeOver(ArqTest):
         self.assertEqual(uuids[0], unneeded.claim_uuid)
 
     def test_bind_that_goes_on_is_left_alone(self):
+        self.limit()
         uuids = self.request(self.group(bitstream_id=self.image()))
         settle = bindings.settle
 

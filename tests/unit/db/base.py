@@ -17,7 +17,7 @@ from cyborg_fpga import nouns
 from cyborg_fpga.db import deployables
 from cyborg_fpga.db import engine
 from cyborg_fpga.db import models
-from cyborg_fpga.db import operations
+from cyborg_fpga.db import orders
 from cyborg_fpga.db import outcomes
 from cyborg_fpga.db import reports
 from cyborg_fpga.db import reservations
@@ -144,13 +144,13 @@ class DatabaseTest(base.BaseTestCase):
         lease: float = 30,
         **values: Any,
     ) -> model.Operation:
-        new = operations.New(
+        new = orders.New(
             deployable_id=found.id,
             values={'uuid': new_uuid(), 'kind': kind, **values},
             seconds=seconds,
             fence=fence,
         )
-        return operations.create(self.ctx, [new], owner=owner, lease=lease)[0]
+        return orders.create(self.ctx, [new], owner=owner, lease=lease)[0]
 
     def finish(
         self,

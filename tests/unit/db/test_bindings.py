@@ -10,6 +10,8 @@ from cyborg_fpga.db import device_profiles
 from cyborg_fpga.db import engine
 from cyborg_fpga.db import hosts
 from cyborg_fpga.db import models
+from cyborg_fpga.db import operations
+from cyborg_fpga.db import orders
 from tests.unit.db import base
 
 
@@ -26,13 +28,13 @@ class BindingTest(base.DatabaseTest):
         )
         hosts.start_telling(self.ctx, base.HOST, 'me', 60)
 
-    def bind(self, region):
+    def bind(self, region, *, image=None, **options):
         (arq,) = arqs.create(self.ctx, self.profile, [0])
         place = bindings.Place(
             region_id=region.id,
             rp_uuid=base.new_uuid(),
             resource_class='CLASS',
-            image_uuid=None,
+            image_uuid=image,
         )
         bindings.bind(
             self.ctx,
@@ -41,8 +43,18 @@ class BindingTest(base.DatabaseTest):
             project_id=None,
             owner='me',
             lease=30,
+            **options,
         )
         return arq.uuid
+
+    def act(self, region, kind='program'):
+        """What is to be done to it as it is now."""
+        return orders.New(
+            deployable_id=region.id,
+            values={'uuid': base.new_uuid(), 'kind': kind},
+            seconds=60,
+            fence=self.again(region).fence,
+        )
 
 
 class TestPlacement(BindingTest):
@@ -106,6 +118,36 @@ class TestGuards(BindingTest):
             bitstream_private=True,
         )
         self.reserve(self.shared, project_id='other')
+        self.assertRaises(errors.NoCapacity, self.bind, self.shared)
+
+    def test_what_another_has_loaded_since_is_not_bound(self):
+        self.assertRaises(
+            errors.NoCapacity, self.bind, self.whole, image=base.new_uuid()
+        )
+
+    def test_what_somebody_left_since_is_not_bound(self):
+        ours = models.Deployable.id == self.whole.id
+        self.change(models.Deployable, ours, bitstream_private=True)
+        self.assertRaises(errors.NoCapacity, self.bind, self.whole)
+        self.bind(self.whole, acts=[self.act(self.whole, 'wipe')])
+
+    def test_what_another_has_done_something_to_is_not_wiped_as_it_was(self):
+        act = self.act(self.whole, 'wipe')
+        self.finish(self.operation(self.whole), succeeded=True)
+        self.assertRaises(errors.NoCapacity, self.bind, self.whole, acts=[act])
+
+    def test_what_others_have_a_part_of_is_not_programmed(self):
+        self.bind(self.shared)
+        acts = [self.act(self.shared)]
+        self.assertRaises(errors.NoCapacity, self.bind, self.shared, acts=acts)
+
+    def test_what_is_done_is_committed_with_the_bind(self):
+        act = self.act(self.shared)
+        self.bind(self.shared, acts=[act])
+        made = operations.get(self.ctx, act.values['uuid'])
+        self.assertEqual(self.shared.fence + 1, made.fence)
+        now = self.again(self.shared)
+        self.assertEqual(('programming', made.fence), (now.state, now.fence))
         self.assertRaises(errors.NoCapacity, self.bind, self.shared)
 
     def test_nobody_joins_what_may_be_programmed_just_now(self):

@@ -7,6 +7,7 @@ from cyborg_fpga import model
 from cyborg_fpga.db import claims
 from cyborg_fpga.db import models
 from cyborg_fpga.db import operations
+from cyborg_fpga.db import orders
 from tests.unit.db import base
 
 State = model.OperationState
@@ -92,7 +93,7 @@ class TestCreate(base.DatabaseTest):
         self.finish(first, succeeded=True)
         # Those that are created together come one after the other.
         wanted = [
-            operations.New(
+            orders.New(
                 deployable_id=region.id,
                 values={'uuid': base.new_uuid(), 'kind': 'program'},
                 seconds=10,
@@ -101,7 +102,7 @@ class TestCreate(base.DatabaseTest):
         ]
         left = [
             operation.seconds_left
-            for operation in operations.create(
+            for operation in orders.create(
                 self.ctx, wanted, owner='me', lease=30
             )
         ]
@@ -112,7 +113,7 @@ class TestCreate(base.DatabaseTest):
         busy, idle = self.regions()
         self.operation(busy)
         wanted = [
-            operations.New(
+            orders.New(
                 deployable_id=region.id,
                 values={'uuid': base.new_uuid(), 'kind': 'program'},
                 seconds=10,
@@ -120,7 +121,7 @@ class TestCreate(base.DatabaseTest):
             for region in (idle, busy)
         ]
         with self.assertRaises(errors.InUse):
-            operations.create(self.ctx, wanted, owner='me', lease=30)
+            orders.create(self.ctx, wanted, owner='me', lease=30)
         self.assertIs(model.DeployableState.IDLE, self.again(idle).state)
         self.assertEqual(idle.fence, self.again(idle).fence)
 
