@@ -112,13 +112,17 @@ def list_page(
     sort_dir: str = 'asc',
 ) -> list[nouns.Bitstream]:
     """``project_id``: what that project may use; leave it out for all.
+    Other projects' community images are among it only where ``visibility``
+    asks for them: anybody may call one like a public image.
 
     ``fits``: what is made for regions like that deployable.
     """
     asked = dict(filters)
     query = sa.select(models.Bitstream)
     if 'project_id' in asked:
-        query = query.where(_visible(asked.pop('project_id')))
+        query = query.where(
+            _visible(asked.pop('project_id'), asked.get('visibility'))
+        )
     if 'fits' in asked:
         query = query.where(_made_for(asked.pop('fits')))
     rows = engine.page(
@@ -311,9 +315,10 @@ def _made_for(region: nouns.Deployable | nouns.RegionKind) -> Any:
     )
 
 
-def _visible(project_id: str | None) -> Any:
+def _visible(project_id: str | None, visibility: str | None) -> Any:
+    everybodys = {'public'} | ({'community'} & {visibility})
     return sa.or_(
-        models.Bitstream.visibility.in_(['public', 'community']),
+        models.Bitstream.visibility.in_(everybodys),
         models.Bitstream.public.is_(True),
         models.Bitstream.owner == project_id,
     )

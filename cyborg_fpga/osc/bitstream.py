@@ -61,6 +61,12 @@ class ListBitstream(listing.Lister):
         listing.by('family', '<family>', 'Only for cards of this family.'),
         listing.by('name', '<name>', 'Of this name.'),
         listing.by('fits', '<uuid>', 'Made for this deployable.'),
+        listing.one_of(
+            'visibility',
+            ('public', 'private', 'shared', 'community'),
+            "Of this visibility. Other projects' community images are "
+            'listed only so.',
+        ),
         listing.flag('usable', '--usable', 'true', 'Only those of use.'),
         listing.flag(
             'usable',

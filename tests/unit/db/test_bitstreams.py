@@ -90,9 +90,25 @@ class TestVisibility(CatalogueTest):
             sort_key='name',
         )
         self.assertEqual(
-            ['broken', 'community', 'mine', 'no type', 'public', 'trusted'],
+            ['broken', 'mine', 'no type', 'public', 'trusted'],
             self._names(found),
         )
+
+    def test_strangers_community_images_are_listed_where_asked_for(self):
+        self.add('my community', visibility='community', owner='mine')
+        for asked, names in (
+            ({'name': 'community'}, []),
+            ({'name': 'my community'}, ['my community']),
+            ({'visibility': 'community'}, ['community', 'my community']),
+            ({'visibility': 'private', 'name': 'theirs'}, []),
+        ):
+            found = bitstreams.list_page(
+                self.ctx,
+                filters={'project_id': 'mine', **asked},
+                limit=99,
+                sort_key='name',
+            )
+            self.assertEqual(names, self._names(found))
 
     def test_administrator_sees_all(self):
         found = bitstreams.list_page(self.ctx, filters={}, limit=99)
