@@ -99,6 +99,13 @@ class Rules:
         """There is a signature, and it counts."""
         return bool(said) and self.wanted is not Wanted.OFF
 
+    @property
+    def selective(self) -> bool:
+        """What is loaded for one may be nothing for another."""
+        if self.wanted is Wanted.IF_PRESENT:
+            return (ANY, ANY) not in self.allowed
+        return self.wanted is Wanted.REQUIRED
+
     def _missing(self) -> str:
         if self.wanted is Wanted.REQUIRED:
             return 'it is not signed, and signatures are required'

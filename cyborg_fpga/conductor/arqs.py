@@ -26,6 +26,7 @@ from cyborg_fpga.conductor import adoption
 from cyborg_fpga.conductor import booking
 from cyborg_fpga.conductor import catalogue
 from cyborg_fpga.conductor import choice
+from cyborg_fpga.conductor import distrust
 from cyborg_fpga.conductor import events
 from cyborg_fpga.conductor import inventory
 from cyborg_fpga.conductor import needs
@@ -63,6 +64,7 @@ class Arqs:
         end_orphans: adoption.EndOrphans,
     ) -> None:
         self._conf = conf.conductor
+        self._distrust = distrust.Distrust(conf)
         self._limits = limits.Limits(conf)
         self._catalogue = images
         self._inventory = stock
@@ -119,7 +121,8 @@ class Arqs:
         project_id: str | None,
     ) -> placing.Plan:
         """Who gets what, with images that the caller may use."""
-        regions = self._claimable(ctx, request, project_id)
+        there = self._claimable(ctx, request, project_id)
+        regions = self._distrust.offered(ctx, there, project_id)
         spared = warm_pools.spared(ctx, self._conf.warm_pools)
         while True:
             plan = placing.place(
@@ -136,7 +139,18 @@ class Arqs:
                 spared,
             )
             if wanted.may_use(plan.images.values()):
-                return dataclasses.replace(plan, regions=regions)
+                break
+        given = {place.region_id for place in plan.places.values()}
+        bad = self._distrust.emptied(
+            ctx,
+            [r for r in there if r.id in given - plan.images.keys()],
+            project_id,
+        )
+        return dataclasses.replace(
+            plan,
+            regions=[bad.get(region.id, region) for region in there],
+            distrusted=frozenset(bad),
+        )
 
     def _claimable(
         self,

@@ -26,6 +26,7 @@ from cyborg_fpga.conductor import arqs
 from cyborg_fpga.conductor import booking
 from cyborg_fpga.conductor import catalogue
 from cyborg_fpga.conductor import choice
+from cyborg_fpga.conductor import distrust
 from cyborg_fpga.conductor import inventory
 from cyborg_fpga.conductor import programming
 from cyborg_fpga.conductor import supervision
@@ -51,6 +52,7 @@ class Claims:
         owner: str,
     ) -> None:
         self._conf = conf
+        self._distrust = distrust.Distrust(conf)
         self._placement = client
         self._booking = booking.Booking(
             conf, client, images, stock, owner, self.end_orphans
@@ -109,8 +111,15 @@ class Claims:
     ) -> list[model.Operation]:
         """Commit what has to be done to the cards of a claim."""
         started = []
-        asked = pick.images or pick.foreign
-        for region in deployables.of_claim(ctx, uuid) if asked else ():
+        judged = not pick.images and self._distrust.possible
+        asked = pick.images or pick.foreign or judged
+        regions = deployables.of_claim(ctx, uuid) if asked else []
+        bad = (
+            self._distrust.emptied(ctx, regions, ctx.project_id)
+            if judged
+            else {}
+        )
+        for region in regions:
             image = pick.images.get(region.id)
             if image is not None and not choice.loaded(region, image):
                 started.append(
@@ -118,9 +127,10 @@ class Claims:
                         ctx, region, image, claim_uuid=uuid
                     )
                 )
-            elif image is None and region.id in pick.foreign:
+            elif image is None and region.id in pick.foreign | bad.keys():
+                emptied = bad.get(region.id, region)
                 started.append(
-                    self._programming.wipe(ctx, region, claim_uuid=uuid)
+                    self._programming.wipe(ctx, emptied, claim_uuid=uuid)
                 )
         return started
 

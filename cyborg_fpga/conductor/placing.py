@@ -52,6 +52,7 @@ class Plan:
     :ivar images: What deployables (row id) must hold.
     :ivar cold: Those of them that must be programmed first.
     :ivar regions: What it was made of.
+    :ivar distrusted: Those (row id) that hold what does not count for them.
     :ivar shared: Hosts where something is left of one of the deployables that
         nobody held.
     """
@@ -61,6 +62,7 @@ class Plan:
     cold: frozenset[int]
     shared: frozenset[str]
     regions: Sequence[nouns.Deployable] = ()
+    distrusted: frozenset[int] = frozenset()
 
 
 def place(
@@ -116,7 +118,8 @@ def acts(plan: Plan) -> list[programming.Act]:
     """What must be done to the cards of a plan before they are used.
 
     Those are programmed that do not hold what they must, and those wiped
-    in which somebody who has gone left something of his own.
+    in which somebody who has gone left something of his own, or something
+    that does not count for who gets them.
     """
     holders = {place.region_id: u for u, place in plan.places.items()}
     found = []
@@ -125,7 +128,7 @@ def acts(plan: Plan) -> list[programming.Act]:
         left = region.bitstream_private and image is None
         alone = not any(handle.claim_uuid for handle in region.handles)
         if region.id in holders and (
-            region.id in plan.cold or (left and alone)
+            region.id in plan.cold | plan.distrusted or (left and alone)
         ):
             found.append(
                 programming.Act(

@@ -15,6 +15,7 @@ from cyborg_fpga import context
 from cyborg_fpga import errors
 from cyborg_fpga import nouns
 from cyborg_fpga.conductor import choice
+from cyborg_fpga.conductor import distrust
 from cyborg_fpga.conductor import providers
 from cyborg_fpga.conductor import warm_pools
 from cyborg_fpga.conductor import wipes
@@ -52,6 +53,7 @@ class Search:
     ) -> None:
         self.checked: set[str] = set()
         self._ctx = ctx
+        self._distrust = distrust.Distrust(conf)
         self._exclusive = conf.conductor.exclusive_deployables
         self._hostname = request.get('hostname')
         self._class = request.get('resource_class')
@@ -114,6 +116,10 @@ class Search:
         spared: Collection[int] = (),
     ) -> choice.Pick | None:
         left = [region for region in regions if self._is_left(region)]
+        if not self._wishes:
+            left = self._distrust.offered(
+                self._ctx, left, self._ctx.project_id
+            )
         if self._losses:
             # Those that lost the first together must not go on so.
             random.shuffle(left)
