@@ -22,6 +22,7 @@ import tempfile
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
+from typing import Any
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 ROOT = FOLDER.parent.parent
@@ -33,6 +34,8 @@ from tests.mutations import forks  # noqa: E402
 
 #: What a test needs of the tree.
 COPIED = ('cyborg_fpga', 'tests', 'etc', 'setup.cfg', 'pyproject.toml')
+#: What it does not. What others compile meanwhile comes and goes.
+LEFT = shutil.ignore_patterns('*.patch', '__pycache__')
 AT_A_TIME = 2
 #: Seconds, for half of all tests.
 BASE_LIMIT = 900
@@ -79,20 +82,19 @@ def copy(
     target: pathlib.Path,
     source: pathlib.Path,
     file: Callable[[str, str], object] = shutil.copy2,
+    *,
+    leave: Any = LEFT,
 ) -> pathlib.Path:
     """Make *target* hold what is needed of *source*.
 
     :param file: How one file gets there.
+    :param leave: See ``ignore`` of :func:`shutil.copytree`.
     """
     for name in COPIED:
         found = source / name
         if found.is_dir():
             shutil.copytree(
-                found,
-                target / name,
-                copy_function=file,
-                # Half of all files.
-                ignore=shutil.ignore_patterns('*.patch'),
+                found, target / name, copy_function=file, ignore=leave
             )
         elif found.exists():
             file(str(found), str(target / name))
@@ -106,7 +108,8 @@ def mutate(
 
     :raises Wrong: It does not apply.
     """
-    copy(tree, base, os.link)
+    # With what was compiled for the base.
+    copy(tree, base, os.link, leave=None)
     for line in patch.read_text().splitlines():
         if line.startswith('+++ b/'):
             name = line.removeprefix('+++ b/')
