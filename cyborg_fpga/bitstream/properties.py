@@ -134,6 +134,9 @@ class Said:
         found = self._words['type']
         if found is not None and self.type is None:
             return f'its type {found[:40]!r} is not 1 to 32 of a-z, 0-9 and _'
+        if self.type in _PCI_VENDORS.values():
+            # Both are CUSTOM_HW_ and the word, in Placement.
+            return f"its type {self.type!r} is a vendor's name"
         for name in ('region_id', 'function_id'):
             value = self._words[name]
             if value is not None and self.ident(name) is None:

@@ -197,6 +197,10 @@ class TestUsable(base.BaseTestCase):
             ({'properties': {'type': 'a b'}}, "its type 'a b' is not 1 to 32"),
             ({'properties': {'type': 'x' * 33}}, 'is not 1 to 32'),
             (
+                {'properties': {'type': 'Xilinx'}},
+                "'xilinx' is a vendor's name",
+            ),
+            (
                 {'properties': {'region_id': 'x'}},
                 "region_id 'x' is not a UUID",
             ),
