@@ -273,7 +273,7 @@ def page(
     if not columns:
         return list(ctx.session.execute(ordered, {'most': limit}))
     found = connection.execute(ordered, {'most': limit})
-    return list(found if pack is None else pack.rows(found))
+    return list(found) if pack is None else pack.rows(found)
 
 
 def _ordered(query: Any, *keys: Any, up: bool) -> Any:

@@ -9,7 +9,6 @@ in C what they get.
 import datetime
 import functools
 import json
-from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
@@ -26,14 +25,14 @@ class Pack(NamedTuple):
     query: Any
     times: Sequence[int]
 
-    def rows(self, result: Any) -> Iterator[list[Any]]:
+    def rows(self, result: Any) -> list[list[Any]]:
         """What the query that this was made of would have found."""
-        for text in result.scalars():
-            row = json.loads(text)
+        rows = [json.loads(text) for (text,) in result.all()]
+        for row in rows:
             for place in self.times:
                 if row[place] is not None:
                     row[place] = datetime.datetime.fromisoformat(row[place])
-            yield row
+        return rows
 
 
 @functools.lru_cache
