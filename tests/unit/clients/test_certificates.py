@@ -80,7 +80,7 @@ class Stuck(certificate_files.CertificateFiles):
 
     def get(self, context, managed_object_id, metadata_only=False):
         if self.first:
-            self.end.wait(20)
+            self.end.wait(90)
         return super().get(context, managed_object_id)
 
 
