@@ -7,6 +7,8 @@ from keystoneauth1 import exceptions
 from tests.fixtures import openstack
 from tests.functional.nova import base
 
+_HOST = 'OS-EXT-SRV-ATTR:host'
+
 
 class MovesTest(base.CloudTest):
     """:ivar server: What moves."""
@@ -32,6 +34,12 @@ class MovesTest(base.CloudTest):
         """Have it rebuilt elsewhere, as *host* is said to be down."""
         self.force_down(host, True)
         self.act('evacuate')
+
+        # Nova says where it is only after it has said that it is at rest.
+        def moved():
+            return self.cloud.show(self.server)[_HOST] != host
+
+        self.cloud.until(f'it has left {host}', moved)
 
     def force_down(self, host, down):
         service = self.compute(host)
