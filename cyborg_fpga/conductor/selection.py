@@ -23,8 +23,9 @@ def preferred(
 ) -> list[nouns.Bitstream]:
     """Any of these will do, the best first.
 
-    Of a function's versions for one region only the newest is among them:
-    an older one must not be taken since it happens to be loaded.
+    Of a function's versions for one region only the newest is among them, and
+    no public ones for a region for which the project has its own: an older or
+    a public one must not be taken since it happens to be loaded.
 
     :param found: The most recent first.
     """
@@ -32,11 +33,13 @@ def preferred(
         found, key=lambda image: _version(image.version), reverse=True
     )
     ranked.sort(key=lambda image: image.owner != project_id)
+    own = [image for image in ranked if image.owner == project_id]
     newest: dict[tuple[object, ...], _Version] = {}
     kept = []
     for image in ranked:
+        if image.owner != project_id and any(_for_all(i, image) for i in own):
+            continue
         what = (
-            image.owner == project_id,
             image.region_id,
             image.function_name or image.function_id or image.uuid,
         )
@@ -74,6 +77,15 @@ def unambiguous(
                 candidates=', '.join(uuids),
             )
     return meant
+
+
+def _for_all(one: nouns.Bitstream, other: nouns.Bitstream) -> bool:
+    """*one* fits whatever *other* is made for."""
+    return (
+        one.region_id == other.region_id
+        and one.family in (None, other.family)
+        and one.handled_by in (None, other.handled_by)
+    )
 
 
 def _version(text: str | None) -> _Version:

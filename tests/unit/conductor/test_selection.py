@@ -42,13 +42,22 @@ class TestPreferred(base.BaseTestCase):
         found = preferred(image('b', version='1'), image('a', version='1'))
         self.assertEqual(['b', 'a'], found)
 
-    def test_ones_own_come_first_and_are_no_newer_version_of_others(self):
+    def test_ones_own_are_meant_and_not_others_for_the_same_cards(self):
+        """Whatever cards hold already: who loads it must not depend on it."""
         found = preferred(
             image('new', version='3'),
             image('own', OWN, version='1'),
-            image('old', version='2'),
+            image('sha', function_name='sha', function_id='e' * 32),
+            image('other cards', region_id='9' * 32),
         )
-        self.assertEqual(['own', 'new'], found)
+        self.assertEqual(['own', 'other cards'], found)
+
+    def test_ones_own_for_some_cards_leave_others_what_is_public(self):
+        for narrow in ({'family': 'B'}, {'driver': 'pci'}):
+            found = preferred(image('all'), image('own', OWN, **narrow))
+            self.assertEqual(['own', 'all'], found)
+            found = preferred(image('some', **narrow), image('own', OWN))
+            self.assertEqual(['own'], found)
 
     def test_each_region_and_function_has_its_newest(self):
         found = preferred(
