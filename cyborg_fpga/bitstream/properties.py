@@ -41,6 +41,12 @@ _TYPE = re.compile(r'[a-z0-9_]{1,32}')
 _ID = re.compile(r'[0-9a-f]{32}')
 _BLANK = '0' * 32
 _PCI_VENDORS = {'8086': 'intel', '10ee': 'xilinx'}
+_VENDORS = frozenset(_PCI_VENDORS.values())
+_MAKERS = {
+    file_header.Format.GBS: 'intel',
+    file_header.Format.XCLBIN: 'xilinx',
+    file_header.Format.BIT: 'xilinx',
+}
 _MAX_WORD = 64
 
 
@@ -134,7 +140,7 @@ class Said:
         found = self._words['type']
         if found is not None and self.type is None:
             return f'its type {found[:40]!r} is not 1 to 32 of a-z, 0-9 and _'
-        if self.type in _PCI_VENDORS.values():
+        if self.type in _VENDORS:
             # Both are CUSTOM_HW_ and the word, in Placement.
             return f"its type {self.type!r} is a vendor's name"
         for name in ('region_id', 'function_id'):
@@ -153,6 +159,10 @@ class Said:
             value = _ident(self._words[name] or '')
             if None not in (value, told) and value != told:
                 return f'its {name} is {value}, in the file it is {told}'
+        maker = _MAKERS.get(header.format)
+        if maker not in (None, self.vendor) and self.vendor in _VENDORS:
+            title = file_header.TITLES[header.format]
+            return f'its vendor is {self.vendor}, and its file is {title}'
         shell = self._words['shell'] or ''
         if not _ident(shell) and not file_header.may_be(
             shell, header.platform

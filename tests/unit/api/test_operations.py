@@ -1,7 +1,10 @@
 """Operations, bitstreams and types as users see them."""
 
+import sqlalchemy as sa
 from oslo_utils.fixture import uuidsentinel as uuids
 
+from cyborg_fpga.db import engine
+from cyborg_fpga.db import models
 from tests.fixtures import api as fixture
 from tests.unit.api import base
 
@@ -78,6 +81,23 @@ class TestBitstreams(base.ApiTest):
         self.assertEqual([], self.names(base.ADMIN, 'usable=false'))
         self.assertEqual(
             ['crypto v1'], self.names(base.ADMIN, 'name=crypto%20v1')
+        )
+        both = self.names(base.ADMIN, 'vendor=intel')
+        self.assertEqual(['crypto v1', 'secret'], both)
+        self.assertEqual([], self.names(base.ADMIN, 'vendor=xilinx'))
+
+    def test_of_what_is_not_usable_it_is_said_why(self):
+        said = {'usable': False, 'reason': 'it is empty'}
+        with engine.get_engine().begin() as connection:
+            connection.execute(
+                sa.update(models.Bitstream)
+                .where(models.Bitstream.name == 'secret')
+                .values(**said)
+            )
+        found = self.call('GET', '/v2/bitstreams?usable=false', base.ALICE)
+        (shown,) = found.json['bitstreams']
+        self.assertEqual(
+            ('secret', said), (shown['name'], {k: shown[k] for k in said})
         )
 
     def test_anothers_private_one_is_not_found(self):

@@ -259,6 +259,29 @@ class TestHeader(base.BaseTestCase):
             found.reason,
         )
 
+    def test_a_file_is_of_the_vendor_who_made_its_format(self):
+        for vendor, usable in (
+            ('0x10ee', False),
+            ('xilinx', False),
+            ('8086', True),
+            ('Intel', True),
+            # Some make cards with others' chips.
+            ('silicom', True),
+        ):
+            found = images.read_image(
+                image({'vendor': vendor}), [], header=header()
+            )
+            self.assertEqual(usable, found.usable, found.reason)
+        found = images.read_image(
+            image({'vendor': 'intel', 'region_id': ''}),
+            [],
+            header=formats.parse(bitstreams.xclbin()),
+        )
+        self.assertEqual(
+            'its vendor is intel, and its file is an xclbin for Alveo cards',
+            found.reason,
+        )
+
     def test_a_file_that_does_not_name_its_function_contradicts_nothing(self):
         found = images.read_image(
             image({'function_id': FUNCTION}),
