@@ -164,8 +164,15 @@ class TestImages(RefusalTest):
         self.assertIn(OTHER_REGION, sentence)
 
     def test_image_of_another_vendor_is_refused(self):
-        image = self.service.image(vendor='xilinx')
+        image = self.service.image(vendor='somebody')
         self.refuse(400, 'fpga.bitstream.does_not_fit', image_uuid=image)
+
+    def test_image_of_another_vendor_than_its_format_is_refused(self):
+        image = self.service.image(vendor='xilinx')
+        sentence = self.refuse(
+            409, 'fpga.bitstream.unusable', image_uuid=image
+        )
+        self.assertIn('its vendor is xilinx', sentence)
 
     def test_image_without_a_vendor_fits_by_its_region(self):
         image = self.service.image(vendor=None)
