@@ -86,6 +86,12 @@ class CloudTest(base.BaseTestCase):
         self.assertLessEqual(states, {'BindFailed'})
         return shown
 
+    def operations(self, image):
+        """All by which *image* was to be loaded."""
+        path = '/operations?kind=program'
+        found = self.cloud.admin.accelerator.get(path).json()['operations']
+        return [one for one in found if one['image_uuid'] == image]
+
     def assert_all_free(self):
         self.cloud.empty('all is free', self.cloud.left_over)
 

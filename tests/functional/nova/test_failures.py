@@ -28,6 +28,10 @@ class TestFailedProgramming(base.CloudTest):
                 self.cloud.clear()
                 self.cloud.delete(*servers)
                 self.assert_all_free()
+        # Each came so far that its card was programmed.
+        ends = [one['state'] for one in self.operations(image)]
+        self.assertEqual({'failed'}, set(ends))
+        self.assertLessEqual(sum(_BOOTS), len(ends))
 
     def test_at_once(self):
         self._boot_with_cards_that_fail_after(0)
@@ -40,6 +44,23 @@ class TestFailedProgramming(base.CloudTest):
 
     def test_after_10_seconds(self):
         self._boot_with_cards_that_fail_after(10)
+
+
+class TestSlowProgramming(base.CloudTest):
+    def test_server_waits_until_nova_is_told(self):
+        image, function = self.new_function()
+        flavor = self.profile(image)
+        # Longer than Nova needs until it looks whether all are resolved.
+        self.cloud.fault('slow', seconds=10, times=1)
+        server = self.cloud.boot(flavor)
+        self.cloud.until(
+            f'{server} waits for its card',
+            lambda: [arq['state'] for arq in self.cloud.arqs(server)]
+            == ['BindStarted'],
+        )
+        self.assert_has(server, function)
+        (one,) = self.operations(image)
+        self.assertEqual('succeeded', one['state'])
 
 
 class TestConductorKills(base.CloudTest):
