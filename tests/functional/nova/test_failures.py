@@ -55,8 +55,10 @@ class TestSlowProgramming(base.CloudTest):
         server = self.cloud.boot(flavor)
         self.cloud.until(
             f'{server} waits for its card',
-            lambda: [arq['state'] for arq in self.cloud.arqs(server)]
-            == ['BindStarted'],
+            lambda: (
+                [arq['state'] for arq in self.cloud.arqs(server)]
+                == ['BindStarted']
+            ),
         )
         self.assert_has(server, function)
         (one,) = self.operations(image)
