@@ -65,7 +65,9 @@ REACHES = {
 _CLIENTS = 8
 _OTHERS = 112
 _BOUND = 4
-_ROUNDS = 3
+_ROUNDS = 5
+#: Requests of each client that make a rate.
+_ASKED = 100
 _CYCLES = 5
 _PAGE = 1000
 _UNITS = {'sql': 'statements', 'cycles': 'cycles/s', 'rps': 'requests/s'}
@@ -213,9 +215,10 @@ def _rate(path, side):
         return True
 
     # Cyborg refuses the first ones if they come at once: it has not read its
-    # policy then.
+    # policy then. And both open connections to the database when many come.
     ask(None)
-    done, seconds = _at_once(_CLIENTS, ask, 50 * _CLIENTS)
+    _at_once(_CLIENTS, ask, _ASKED)
+    done, seconds = _at_once(_CLIENTS, ask, _ASKED * _CLIENTS)
     return done / seconds
 
 

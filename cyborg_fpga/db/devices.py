@@ -1,6 +1,7 @@
 """Cards."""
 
 import collections
+import functools
 import json
 from collections.abc import Collection
 from collections.abc import Iterable
@@ -160,12 +161,17 @@ def _column(name: str) -> Any:
 
 def _device(row: Sequence[Any]) -> nouns.Device:
     shown = dict(zip(_FIELDS, row, strict=True))
-    shown.update(
-        pci_address=model.PciAddress.parse(shown['pci_address']),
-        status=model.DeviceStatus(shown['status']),
-        health=model.Health(shown['health']),
-        attributes=json.loads(shown['attributes']),
-        created_at=engine.iso(shown['created_at']),
-        updated_at=engine.iso(shown['updated_at']),
-    )
+    shown['pci_address'] = model.PciAddress.parse(shown['pci_address'])
+    shown['status'] = model.DeviceStatus(shown['status'])
+    shown['health'] = model.Health(shown['health'])
+    shown['attributes'] = _attributes(shown['attributes'])
+    shown['created_at'] = engine.iso(shown['created_at'])
+    shown['updated_at'] = engine.iso(shown['updated_at'])
     return nouns.Device(**shown)
+
+
+@functools.lru_cache(4096)
+def _attributes(text: str) -> Mapping[str, str]:
+    """Most cards have those of others of their kind."""
+    found: dict[str, str] = json.loads(text)
+    return found

@@ -34,6 +34,11 @@ _retry = oslo_db_api.wrap_db_retry(
     exception_checker=lambda exc: isinstance(exc, db_exc.DBDuplicateEntry),
 )
 
+# Who only reads finds out by reading that the connection has gone, and a new
+# one is as good: asking before would be a request for each.
+_once_more = oslo_db_api.wrap_db_retry(
+    max_retries=1, retry_interval=0, retry_on_disconnect=True
+)
 
 # Members of a URL's query that sqlite3, and that every driver for MySQL
 # understands.
@@ -144,10 +149,11 @@ def _prepare_sqlite(engine: sa.Engine) -> None:
 def _prepare_server(engine: sa.Engine) -> None:
     if not _is_mysql(engine.dialect):
         return
-    # SQLAlchemy would end transactions that were never begun.
-    engine.dialect.skip_autocommit_rollback = (
-        _MYSQL_READERS in engine.url.query
-    )
+    if _MYSQL_READERS in engine.url.query:
+        # SQLAlchemy would end transactions that were never begun.
+        dialect: Any = engine.dialect
+        dialect.skip_autocommit_rollback = True
+        dialect.do_ping = lambda dbapi: True
 
     @event.listens_for(engine, 'connect')
     def connected(dbapi: Any, record: Any) -> None:
@@ -179,14 +185,15 @@ def writer(func: Callable[_P, _R]) -> Callable[_P, _R]:
 
 def reader(func: Callable[_P, _R]) -> Callable[_P, _R]:
     """Run *func* (first argument: context) as one reading transaction."""
-    return cast('Callable[_P, _R]', _retry(_manager.reader(func)))
+    return cast('Callable[_P, _R]', _retry(_once_more(_manager.reader(func))))
 
 
 def column_reader(func: Callable[_P, _R]) -> Callable[_P, _R]:
     """:func:`reader` for a *func* that reads columns, and no rows of the
     mapper: there is no session, which would take longer than its query.
     """
-    return cast('Callable[_P, _R]', _retry(_manager.reader.connection(func)))
+    read = _manager.reader.connection(func)
+    return cast('Callable[_P, _R]', _retry(_once_more(read)))
 
 
 def change(ctx: context.RequestContext, statement: Any) -> int:

@@ -1,11 +1,13 @@
 """How the service talks to MariaDB."""
 
+import functools
 import itertools
 
 import sqlalchemy as sa
 
 from cyborg_fpga import context
 from cyborg_fpga.db import bitstreams
+from cyborg_fpga.db import devices
 from cyborg_fpga.db import engine
 from cyborg_fpga.db import models
 from tests.fixtures import database
@@ -49,6 +51,28 @@ class TestMariaDB(base.DatabaseTest):
             [1, 1, 1],
             [later - now for now, later in itertools.pairwise(asked)],
         )
+
+    def test_reading_outlives_its_connections(self):
+        """However it is done, and though all that are kept are closed."""
+        ctx = context.service()
+        for read in (
+            functools.partial(bitstreams.cursor, ctx, 'one'),
+            functools.partial(devices.list_page, ctx, filters={}, limit=1),
+        ):
+            self._close_all()
+            self.assertFalse(read())
+
+    def _close_all(self):
+        """The readers' connections, of which there are two, by the server."""
+        readers = engine.engines()[1]
+        with readers.connect() as one, readers.connect() as other:
+            kept = [
+                connection.execute(sa.text('SELECT CONNECTION_ID()')).scalar()
+                for connection in (one, other)
+            ]
+        with engine.get_engine().connect() as connection:
+            for number in kept:
+                connection.execute(sa.text(f'KILL {number}'))
 
     def test_writing_is_undone_as_a_whole(self):
         """Also where a reader of the same thread came first."""
