@@ -195,17 +195,17 @@ OPERATION_UNFINISHED = (OperationState.PENDING, OperationState.RUNNING)
 
 
 class WipeLevel(enum.StrEnum):
-    """How much of the last user is removed.
+    """How much of the last user is removed, the least first.
 
     ``reset``: all state of the user's logic and its memories; the function
     is loaded afterwards as before. ``clear``: the function too. ``blank``: a
     configured image is loaded. ``none``: nothing is done.
     """
 
+    NONE = 'none'
     RESET = 'reset'
     CLEAR = 'clear'
     BLANK = 'blank'
-    NONE = 'none'
 
 
 class Cause(enum.StrEnum):

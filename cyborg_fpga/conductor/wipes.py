@@ -14,7 +14,7 @@ from cyborg_fpga import nouns
 _Level = model.WipeLevel
 
 #: The weakest first.
-STRENGTHS = (_Level.NONE, _Level.RESET, _Level.CLEAR, _Level.BLANK)
+STRENGTHS = tuple(_Level)
 
 
 def strongest(levels: Iterable[model.WipeLevel]) -> model.WipeLevel:

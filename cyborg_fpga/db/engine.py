@@ -150,7 +150,8 @@ def _prepare_server(engine: sa.Engine) -> None:
     if not _is_mysql(engine.dialect):
         return
     if _MYSQL_READERS in engine.url.query:
-        # SQLAlchemy would end transactions that were never begun.
+        # SQLAlchemy would end transactions that were never begun, and ask
+        # before each whether the server is there: see _once_more.
         dialect: Any = engine.dialect
         dialect.skip_autocommit_rollback = True
         dialect.do_ping = lambda dbapi: True

@@ -17,8 +17,8 @@ from cyborg_fpga.db import models
 
 _CLAIM, _HANDLE, _REGION = models.Claim, models.AttachHandle, models.Deployable
 
-#: The weakest first.
-_ASKED = ('reset', 'clear', 'blank')
+#: The weakest first; ``none`` is not asked for.
+_ASKED = tuple(level.value for level in model.WipeLevel)[1:]
 
 _USED = (
     sa.select(_HANDLE.id)

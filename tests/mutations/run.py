@@ -26,11 +26,11 @@ from typing import Any
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 ROOT = FOLDER.parent.parent
+# Python looks beside us only.
 sys.path.insert(0, str(ROOT))
 
-# Python looks beside us only.
-from tests.fixtures import folders  # noqa: E402
-from tests.mutations import forks  # noqa: E402
+from tests.fixtures import folders  # noqa: E402 (found by the line above)
+from tests.mutations import forks  # noqa: E402 (found by the line above)
 
 #: What a test needs of the tree.
 COPIED = ('cyborg_fpga', 'tests', 'etc', 'setup.cfg', 'pyproject.toml')

@@ -12,7 +12,6 @@ _STATES = [
     'releasing',
 ]
 _MAX_COUNT = 64
-_WIPE_LEVELS = ['reset', 'clear', 'blank']
 
 QUERY = parts.page_query(
     sort_keys=('created_at', 'uuid', 'state'),
@@ -55,7 +54,7 @@ CREATE: parts.Versions = [
                     'maximum': _MAX_COUNT,
                 },
                 'instance_uuid': parts.UUID,
-                'wipe_level': {'enum': _WIPE_LEVELS},
+                'wipe_level': {'enum': parts.WIPE_LEVELS},
             },
             'additionalProperties': False,
         },
@@ -96,7 +95,7 @@ _CLAIM = parts.closed(
         'traits': {'type': 'array', 'items': parts.TRAIT},
         'count': {'type': 'integer', 'minimum': 1},
         'operation_uuids': {'type': 'array', 'items': parts.UUID},
-        'wipe_level': {'enum': [*_WIPE_LEVELS, None]},
+        'wipe_level': {'enum': [*parts.WIPE_LEVELS, None]},
         'fault': _FAULT,
         'project_id': parts.TEXT_OR_NULL,
         'user_id': parts.TEXT_OR_NULL,

@@ -57,7 +57,6 @@ _HANDLE = parts.closed(
         'present': {'type': 'boolean'},
     }
 )
-_WIPE_LEVELS = ['reset', 'clear', 'blank']
 _DEPLOYABLE = parts.closed(
     {
         'uuid': parts.UUID,
@@ -82,7 +81,7 @@ _DEPLOYABLE = parts.closed(
         'region_id': parts.TEXT_OR_NULL,
         'function_id': parts.TEXT_OR_NULL,
         'wipe_pending': {'type': 'boolean'},
-        'wipe_levels': {'type': 'array', 'items': {'enum': _WIPE_LEVELS}},
+        'wipe_levels': {'type': 'array', 'items': {'enum': parts.WIPE_LEVELS}},
         'handles': {'type': 'array', 'items': _HANDLE},
         'links': parts.LINKS,
         'created_at': parts.TIME_OR_NULL,

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
 
+from cyborg_fpga import model
+
 Schema = dict[str, Any]
 #: Oldest first: (minor version from which it applies, schema).
 Versions = list[tuple[int, Schema]]
@@ -16,6 +18,9 @@ Versions = list[tuple[int, Schema]]
 BYTES: Versions = [
     (0, {'type': 'string', 'contentMediaType': 'application/octet-stream'})
 ]
+
+#: That a card can do and somebody can ask for: all but ``none``.
+WIPE_LEVELS = [level.value for level in model.WipeLevel][1:]
 
 UUID: Schema = {'type': 'string', 'format': 'uuid'}
 UUID_OR_NULL: Schema = {'type': ['string', 'null'], 'format': 'uuid'}

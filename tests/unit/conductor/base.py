@@ -121,6 +121,18 @@ class ConductorTest(base.DatabaseTest):
         self.assertEqual(model.ClaimState.READY, self.state(claim))
         return claim
 
+    def load_everywhere(self, image, ctx):
+        """Have every card hold *image*, programmed as by *ctx*."""
+        for region in self.regions():
+            operation = self.ask(
+                'program',
+                ctx=ctx,
+                deployable_uuid=region.uuid,
+                image_uuid=image,
+                claim_uuid=None,
+            )
+            self.end(model.Operation.from_wire(operation))
+
     def end(self, operation, **members):
         """Have the agent tell how an operation ended: well, unless said."""
         clears = operation.wipe_level is model.WipeLevel.CLEAR

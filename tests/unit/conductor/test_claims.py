@@ -188,15 +188,7 @@ class TestProgramming(base.ConductorTest):
 
     def test_private_function_is_wiped_before_somebody_else_has_it(self):
         image = self.image(visibility='private', owner='alice')
-        for region in self.regions():
-            operation = self.ask(
-                'program',
-                ctx=base.ALICE,
-                deployable_uuid=region.uuid,
-                image_uuid=image,
-                claim_uuid=None,
-            )
-            self.end(model.Operation.from_wire(operation))
+        self.load_everywhere(image, base.ALICE)
         claim = self.claim(ctx=base.BOB)
         wipe = self.agents.taken[-1]
         self.assertEqual(model.WipeLevel.CLEAR, wipe.wipe_level)

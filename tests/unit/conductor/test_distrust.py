@@ -17,15 +17,7 @@ class DistrustTest(test_trust.TrustTest):
     def loaded_for_bob(self, image=None):
         """Every card holds the same public function, signed; its image."""
         image = image or self.signed()
-        for region in self.regions():
-            operation = self.ask(
-                'program',
-                ctx=base.BOB,
-                deployable_uuid=region.uuid,
-                image_uuid=image,
-                claim_uuid=None,
-            )
-            self.end(model.Operation.from_wire(operation))
+        self.load_everywhere(image, base.BOB)
         del self.agents.taken[:]
         return image
 
